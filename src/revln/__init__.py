@@ -1,0 +1,1 @@
+"""revln: retrieval-augmented vision and language over one's own photos."""

@@ -1,0 +1,82 @@
+"""Everything that revln raises on purpose.
+
+    RevlnError                      the base: catch this one
+    ├── InputError                  what the caller gave cannot be used (exit 1)
+    │   ├── ImageError              an image file cannot be read; ``reason`` says why in a few words
+    │   ├── CaptionFileError        a caption file is missing, malformed or in a wrong encoding
+    │   ├── QueryError              an empty query, a bad ``k``, a filter that does not parse
+    │   └── ConfigError             a training configuration that does not bind
+    ├── BundleError                 a model bundle is missing, incomplete or damaged
+    ├── MemoryStoreError            a memory is missing, foreign, damaged or cannot be written
+    │   └── MemoryLockedError       another writer holds the memory
+    └── MissingExtraError           an optional extra is not installed
+
+Messages name the thing at fault and the way out, in the form "what is wrong: what to do".
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "BundleError",
+    "CaptionFileError",
+    "ConfigError",
+    "ImageError",
+    "InputError",
+    "MemoryLockedError",
+    "MemoryStoreError",
+    "MissingExtraError",
+    "QueryError",
+    "RevlnError",
+]
+
+
+class RevlnError(Exception):
+    """Base of all errors that revln raises on purpose."""
+
+
+class InputError(RevlnError):
+    """What the caller gave cannot be used."""
+
+
+class ImageError(InputError):
+    """An image cannot be read.
+
+    Attributes:
+        reason: a few words without the path, fit for a list of skipped files.
+    """
+
+    def __init__(self, path: object, reason: str) -> None:
+        super().__init__(f"{path}: {reason}")
+        self.reason = reason
+
+
+class CaptionFileError(InputError):
+    """A caption file is missing, malformed or in a wrong encoding."""
+
+
+class QueryError(InputError):
+    """A search that cannot be run: empty, a bad ``k``, or a filter that does not parse."""
+
+
+class ConfigError(InputError):
+    """A training configuration with an unknown key or a value of a wrong type or range."""
+
+
+class BundleError(RevlnError):
+    """A model bundle is missing, incomplete or damaged."""
+
+
+class MemoryStoreError(RevlnError):
+    """A memory is missing, foreign, damaged or cannot be written."""
+
+
+class MemoryLockedError(MemoryStoreError):
+    """Another writer holds the memory."""
+
+
+class MissingExtraError(RevlnError):
+    """An optional extra of the package is not installed."""
+
+    def __init__(self, what: str, extra: str) -> None:
+        super().__init__(f"{what} is not installed: pip install 'revln[{extra}]'")
+        self.extra = extra

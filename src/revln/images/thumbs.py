@@ -1,0 +1,38 @@
+"""Small WebP pictures that a memory keeps of its photos."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from PIL import Image
+
+from revln.images.decode import decode_image
+
+__all__ = ["THUMB_SIDE", "decode_thumb", "encode_thumb"]
+
+THUMB_SIDE = 256
+"""Longest side of a thumbnail, in pixels."""
+
+# 2 ms and 11 kB for a photo; methods above 1 take longer than they save.
+_QUALITY = 80
+_METHOD = 1
+
+
+def encode_thumb(image: Image.Image, side: int = THUMB_SIDE) -> bytes:
+    """WebP bytes of an RGB image whose longest side is at most ``side``; never enlarged, and without metadata."""
+    scale = min(1.0, side / max(image.size))
+    width, height = (max(1, round(length * scale)) for length in image.size)
+    small = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0) if scale < 1.0 else image
+    stream = BytesIO()
+    # An empty profile, else Pillow would copy that of the photo into each thumbnail.
+    small.save(stream, "WEBP", quality=_QUALITY, method=_METHOD, icc_profile=b"", exif=b"", xmp=b"")
+    return stream.getvalue()
+
+
+def decode_thumb(data: bytes) -> Image.Image:
+    """The RGB image of a thumbnail.
+
+    Raises:
+        ImageError: the bytes are no image.
+    """
+    return decode_image(data, name="thumbnail").image

@@ -1,0 +1,7 @@
+"""The field's measures, in NumPy. Percentages are 0 to 100."""
+
+from __future__ import annotations
+
+from revln.metrics.ranking import mean_average_precision, recall_at, retrieval_recall
+
+__all__ = ["mean_average_precision", "recall_at", "retrieval_recall"]

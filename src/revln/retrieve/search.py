@@ -1,0 +1,222 @@
+"""One search: by meaning, by words, or by both, with filters, a cut-off, sorting and pages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from revln.errors import QueryError
+from revln.protocols import Calibration, MemoryView, RowIds, VectorSearch
+from revln.retrieve.evidence import QueryVector, match
+from revln.retrieve.filters import compile_where, conjunction, one_of
+from revln.retrieve.fusion import reciprocal_rank_fusion
+from revln.retrieve.sort import parse_sort
+from revln.types import KINDS, Hit, Kind, Record, SearchResult
+
+__all__ = ["MODES", "PHOTO_KINDS", "Mode", "QueryVector", "Searcher"]
+
+Mode = Literal["vector", "text", "hybrid"]
+MODES: tuple[Mode, ...] = ("vector", "text", "hybrid")
+PHOTO_KINDS: tuple[Kind, ...] = ("image", "image_text")
+_LIST_DEPTH = 1000  # of the lists that hybrid search fuses, as in Cormack et al.
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A row in the running: what becomes a ``Hit`` once its record is read."""
+
+    row_id: int
+    fused_score: float
+    score: float = 0.0
+    probability: float = 0.0
+
+
+class _Scope:
+    """The records that a search may find.
+
+    Attributes:
+        sql: filter for the store; ``None`` when all records pass.
+        total: size of the memory.
+    """
+
+    def __init__(self, view: MemoryView, where: str | None, kinds: Sequence[Kind]) -> None:
+        unknown = set(kinds) - set(KINDS)
+        if unknown or not kinds:
+            raise QueryError(f"unknown kinds {sorted(unknown)}: choose from {', '.join(KINDS)}")
+        counts = view.kinds()
+        kind_filter = None if counts.keys() <= set(kinds) else one_of("kind", kinds)
+        self.sql = conjunction([kind_filter, None if where is None else compile_where(where)])
+        self.total = sum(counts.values())
+        self._view = view
+
+    @cached_property
+    def allowed(self) -> RowIds | None:
+        """Row ids that pass, ascending; ``None`` when all do."""
+        return None if self.sql is None else self._view.row_ids(self.sql)
+
+
+@dataclass(frozen=True, slots=True)
+class Searcher:
+    """Searches one version of a memory.
+
+    Attributes:
+        view: its records.
+        index: its vectors.
+        calibration: makes cosines probabilities.
+        matched_at: probability from which on a record fits the query.
+        weights: of the vector list and the full text list in hybrid search.
+    """
+
+    view: MemoryView
+    index: VectorSearch
+    calibration: Calibration
+    matched_at: float = 0.5
+    weights: tuple[float, float] = (1.0, 1.0)
+
+    def search(
+        self,
+        query: QueryVector | None = None,
+        text: str | None = None,
+        *,
+        k: int = 10,
+        offset: int = 0,
+        where: str | None = None,
+        mode: Mode = "vector",
+        sort: str = "score",
+        min_score: float | None = None,
+        kinds: Iterable[Kind] | None = None,
+    ) -> SearchResult:
+        """Finds records.
+
+        Args:
+            query: vector to compare with; needed in all modes but ``text``, where it gives the hits their scores.
+            text: words to look for; needed in all modes but ``vector``.
+            k: how many hits, at least 1.
+            offset: how many of the best to leave out.
+            where: SQL filter, see ``compile_where``.
+            mode: ``vector`` ranks by calibrated cosine, ``text`` by BM25, ``hybrid`` by reciprocal rank fusion of both.
+            sort: ``score`` for the mode's own order, or a key of ``SORT_KEYS``, with ``-`` before it for descending.
+                A vector search sorted so holds the records that fit (by ``min_score`` if given, else by
+                ``matched_at``), since otherwise it would be the whole memory.
+            min_score: leaves out hits with a smaller cosine.
+            kinds: kinds of records to find; photos if not given.
+
+        Returns:
+            The hits. ``fused_score`` is what the mode ranks by: the probability in vector mode, or the cosine when
+            there are vectors of one modality only; the BM25 score in text mode. A hit without vectors, or in text mode
+            without a query vector, has the score and probability 0.
+
+        Raises:
+            QueryError: an option out of range, a bad filter, or a query that the mode cannot use.
+        """
+        started = time.perf_counter()
+        _check_numbers(k, offset)
+        _check_query(query, text, mode, min_score)
+        sort_key = parse_sort(sort)
+        scope = _Scope(self.view, where, PHOTO_KINDS if kinds is None else tuple(kinds))
+        whole = sort_key is not None or min_score is not None
+        found = self._ranked(query, text, mode, scope, scope.total if whole else offset + k)
+        if min_score is not None:
+            found = [row for row in found if row.score >= min_score]
+        elif sort_key is not None and mode == "vector":
+            found = [row for row in found if row.probability >= self.matched_at]
+        matched = bool(found) if mode == "text" else any(row.probability >= self.matched_at for row in found)
+        if sort_key is not None:
+            values = self.view.column(sort_key.column, _row_ids(found))
+            found = [found[place] for place in sort_key.order([values.get(row.row_id) for row in found])]
+        hits = self._hits(found[offset : offset + k], query, offset)
+        return SearchResult(hits=hits, matched=matched, seconds=time.perf_counter() - started)
+
+    def _ranked(
+        self, query: QueryVector | None, text: str | None, mode: Mode, scope: _Scope, depth: int
+    ) -> list[_Found]:
+        """The best ``depth`` rows in the mode's own order."""
+        if scope.total == 0:
+            return []
+        if mode == "vector":
+            return self._by_vector(query, scope.allowed, depth)
+        if mode == "text":
+            return self._scored(self._by_text(text, scope, depth), query)
+        # One depth for all pages, or else a row's place would depend on the page asked for.
+        list_depth = max(_LIST_DEPTH, depth)
+        by_vector = self._by_vector(query, scope.allowed, list_depth)
+        by_text = self._by_text(text, scope, list_depth)
+        rankings = [[row.row_id for row in rows] for rows in (by_vector, by_text)]
+        fused = reciprocal_rank_fusion(rankings, self.weights)
+        # Rows of the vector list have their cosines already, whose place the fused score now takes.
+        scored = {row.row_id: row for row in self._scored(by_text, query)} | {row.row_id: row for row in by_vector}
+        return [replace(scored[row_id], fused_score=score) for row_id, score in fused.items()][:depth]
+
+    def _by_vector(self, query: QueryVector | None, allowed: RowIds | None, depth: int) -> list[_Found]:
+        if query is None:  # ``_check_query`` has refused this for the modes that need one
+            return []
+        matches = match(query, self.index, self.calibration, depth, allowed)
+        fused = matches.probabilities if matches.modalities > 1 else matches.scores
+        columns = (matches.row_ids, fused, matches.scores, matches.probabilities)
+        return [_Found(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
+
+    def _by_text(self, text: str | None, scope: _Scope, depth: int) -> list[_Found]:
+        row_ids, scores = self.view.full_text(text or "", depth, scope.sql)
+        return [_Found(row_id, score) for row_id, score in zip(row_ids.tolist(), scores.tolist(), strict=True)]
+
+    def _scored(self, found: Sequence[_Found], query: QueryVector | None) -> list[_Found]:
+        """Rows with the cosine and probability of their best vectors, their order and fused scores kept."""
+        if not found:
+            return []
+        allowed = np.sort(_row_ids(found))
+        own = {row.row_id: row for row in self._by_vector(query, allowed, len(found))}
+        return [replace(own.get(row.row_id, row), fused_score=row.fused_score) for row in found]
+
+    def _hits(self, page: Sequence[_Found], query: QueryVector | None, offset: int) -> tuple[Hit, ...]:
+        row_ids = _row_ids(page)
+        records = self.view.records(row_ids)
+        numbers = self._best_texts(row_ids, query)
+        return tuple(
+            Hit(
+                rank=rank,
+                score=row.score,
+                probability=row.probability,
+                record=records[row.row_id],
+                fused_score=row.fused_score,
+                text=_text(records[row.row_id], numbers.get(row.row_id, 0)),
+            )
+            for rank, row in enumerate(page, start=offset + 1)
+        )
+
+    def _best_texts(self, row_ids: RowIds, query: QueryVector | None) -> dict[int, int]:
+        """Number of the text that is nearest to the query, for the rows that have texts."""
+        if query is None or len(row_ids) == 0:
+            return {}
+        found = self.index.search(query.vector, len(row_ids), "text", np.sort(row_ids))
+        return dict(zip(found.row_ids.tolist(), found.text_numbers.tolist(), strict=True))
+
+
+def _check_numbers(k: int, offset: int) -> None:
+    if k < 1:
+        raise QueryError(f"k is {k}: ask for at least 1 hit")
+    if offset < 0:
+        raise QueryError(f"offset is {offset}: it cannot be negative")
+
+
+def _check_query(query: QueryVector | None, text: str | None, mode: str, min_score: float | None) -> None:
+    if mode not in MODES:
+        raise QueryError(f"unknown mode {mode!r}: choose from {', '.join(MODES)}")
+    if query is None and mode != "text":
+        raise QueryError(f"nothing to search for: mode {mode} needs a text or an image")
+    if mode != "vector" and not (text and text.strip()):
+        raise QueryError(f"no words to search for: mode {mode} needs a text")
+    if query is None and min_score is not None:
+        raise QueryError("min_score cuts by the cosine, which a search by words alone does not have: leave it out")
+
+
+def _row_ids(found: Sequence[_Found]) -> RowIds:
+    return np.array([row.row_id for row in found], np.uint64)
+
+
+def _text(record: Record, number: int) -> str | None:
+    return record.texts[number] if number < len(record.texts) else None

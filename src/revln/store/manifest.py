@@ -1,0 +1,113 @@
+"""``memory.json``: what makes a directory a memory, and with which encoder its vectors were made."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from revln.errors import MemoryStoreError
+from revln.store.failures import store_failures
+
+__all__ = ["FORMAT_VERSION", "MANIFEST_FILE", "Manifest"]
+
+FORMAT_VERSION = 1
+MANIFEST_FILE = "memory.json"
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The content of ``memory.json``.
+
+    Attributes:
+        encoder_id: encoder that made the active vectors.
+        dim: their width.
+        image_column: active column of image vectors; a migration fills other columns and then switches these names.
+        text_column: active column of caption vectors.
+        created_at: ISO 8601, UTC.
+        format_version: layout of the directory.
+    """
+
+    encoder_id: str
+    dim: int
+    image_column: str = "image_vector"
+    text_column: str = "text_vectors"
+    created_at: str = field(default_factory=_now)
+    format_version: int = FORMAT_VERSION
+
+    def save(self, directory: Path) -> None:
+        """Writes ``memory.json`` so that a reader sees the old one or the new one, never a part.
+
+        Raises:
+            MemoryStoreError: it cannot be written.
+        """
+        target = directory / MANIFEST_FILE
+        draft = directory / f".{MANIFEST_FILE}.{os.getpid()}"
+        with store_failures(directory, "write"):
+            with draft.open("w", encoding="utf-8") as file:
+                json.dump(asdict(self), file, indent=2)
+                file.write("\n")
+                file.flush()
+                os.fsync(file.fileno())
+            draft.replace(target)
+            _sync_directory(directory)
+
+    @classmethod
+    def load(cls, directory: Path) -> Manifest:
+        """Reads ``memory.json``.
+
+        Raises:
+            MemoryStoreError: there is no memory, or it is foreign, damaged or of a newer revln.
+        """
+        path = directory / MANIFEST_FILE
+        try:
+            facts = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise MemoryStoreError(
+                f"no memory at {directory}: make one with `revln index FOLDER --memory {directory}`"
+            ) from error
+        except OSError as error:
+            raise MemoryStoreError(f"cannot read {path}: {error.strerror}: check its permissions") from error
+        except ValueError as error:
+            raise _damaged(path) from error
+        return cls._from_facts(path, facts)
+
+    @classmethod
+    def _from_facts(cls, path: Path, facts: Any) -> Manifest:
+        version = facts.get("format_version") if isinstance(facts, dict) else None
+        if not isinstance(version, int):
+            raise _damaged(path)
+        if version > FORMAT_VERSION:
+            raise MemoryStoreError(
+                f"{path.parent} has format {version}, this revln reads up to {FORMAT_VERSION}: upgrade revln"
+            )
+        try:
+            manifest = cls(**facts)
+        except TypeError as error:
+            raise _damaged(path) from error
+        names = (manifest.encoder_id, manifest.image_column, manifest.text_column, manifest.created_at)
+        if not all(isinstance(name, str) for name in names) or not isinstance(manifest.dim, int) or manifest.dim < 1:
+            raise _damaged(path)
+        return manifest
+
+
+def _damaged(path: Path) -> MemoryStoreError:
+    return MemoryStoreError(f"{path} is damaged: restore it from a copy, or index the photos into a new memory")
+
+
+def _sync_directory(directory: Path) -> None:
+    """Makes a rename survive a power cut; Windows neither needs nor allows it."""
+    if os.name == "nt":
+        return
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

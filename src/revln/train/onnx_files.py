@@ -1,0 +1,82 @@
+"""Export to ONNX, and compact storage of an ONNX file's weights."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+__all__ = ["Precision", "export_onnx", "store_weights"]
+
+Precision = Literal["fp32", "fp16", "int8"]
+_OPSET = 17
+_SMALLEST = 1024  # weights below this many numbers stay as they are
+
+
+def export_onnx(
+    module: torch.nn.Module,
+    inputs: Mapping[str, torch.Tensor],
+    outputs: Sequence[str],
+    path: Path,
+    dynamic: Sequence[str] = ("n",),
+) -> None:
+    """Writes a module as ONNX; the leading axes of inputs and the first of outputs, named ``dynamic``, are free."""
+    axes = {name: dict(enumerate(dynamic)) for name in inputs} | {name: {0: dynamic[0]} for name in outputs}
+    with warnings.catch_warnings():
+        # The tracing exporter, unlike its successor, needs no onnxscript; what it warns of (Python numbers fixed at
+        # trace time) is meant: the image size is part of the bundle.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            tuple(inputs.values()),
+            str(path),
+            input_names=list(inputs),
+            output_names=list(outputs),
+            dynamic_axes=axes,
+            opset_version=_OPSET,
+            dynamo=False,
+        )
+
+
+def store_weights(path: Path, precision: Precision) -> None:
+    """Rewrites an ONNX file so that its large weights are stored in fewer bits.
+
+    Arithmetic stays float32: the runtime unpacks the weights once, when it loads the file. So results are the same
+    on every processor, with or without 8-bit instructions. int8 is symmetric, with one scale a row of the output.
+    """
+    if precision == "fp32":
+        return
+    model = onnx.load(str(path))
+    graph = model.graph
+    consumers = {name: node.op_type for node in graph.node for name in node.input}
+    packed, nodes, kept = [], [], []
+    for tensor in graph.initializer:
+        weights = numpy_helper.to_array(tensor)
+        if weights.dtype != np.float32 or weights.size < _SMALLEST or weights.ndim < 2:
+            kept.append(tensor)
+            continue
+        stored = tensor.name + "_stored"
+        if precision == "fp16":
+            packed.append(numpy_helper.from_array(weights.astype(np.float16), stored))
+            nodes.append(helper.make_node("Cast", [stored], [tensor.name], to=TensorProto.FLOAT))
+            continue
+        # MatMul holds outputs in the last axis; Conv, Gemm (transposed) and Gather in the first.
+        axis = weights.ndim - 1 if consumers.get(tensor.name) == "MatMul" else 0
+        scale = np.abs(weights).max(axis=tuple(i for i in range(weights.ndim) if i != axis), keepdims=True) / 127
+        scale = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
+        packed.append(numpy_helper.from_array(np.round(weights / scale).astype(np.int8), stored))
+        packed.append(numpy_helper.from_array(scale, stored + "_scale"))
+        nodes.append(helper.make_node("Cast", [stored], [stored + "_float"], to=TensorProto.FLOAT))
+        nodes.append(helper.make_node("Mul", [stored + "_float", stored + "_scale"], [tensor.name]))
+    original = list(graph.node)
+    del graph.initializer[:], graph.node[:]
+    graph.initializer.extend(kept + packed)
+    graph.node.extend(nodes + original)
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))

@@ -1,0 +1,137 @@
+"""The two towers of the joint space: a CNN for images and a Transformer for texts, each under a projection head.
+
+Training runs the heads alone over cached CNN features; export joins the head to its trunk.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from revln.train import efficientnet
+from revln.train.config import AlignConfig
+from revln.train.minilm import MiniLM
+
+__all__ = ["ImageHead", "ImageTower", "Projection", "TextTower"]
+
+
+class Projection(nn.Module):
+    """A linear map with a residual two-layer perceptron that starts at zero."""
+
+    def __init__(self, inputs: int, hidden: int, outputs: int, dropout: float) -> None:
+        super().__init__()
+        self.linear = nn.Linear(inputs, outputs)
+        self.up = nn.Linear(inputs, hidden)
+        self.down = nn.Linear(hidden, outputs)
+        self.dropout = nn.Dropout(dropout)
+        nn.init.zeros_(self.down.weight)
+        nn.init.zeros_(self.down.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.dropout(x)
+        y: Tensor = self.linear(x) + self.down(self.dropout(F.gelu(self.up(x))))
+        return y
+
+
+class ImageHead(nn.Module):
+    """From pooled CNN features to the joint space.
+
+    Three parts. A projection learnt from captions. The classifier's opinion, as the sum of class vectors weighted by
+    class probabilities (ConSE: Norouzi et al., ICLR 2014, arXiv 1312.5650), which carries the CNN's thousand concepts
+    into the space by name. And, in coordinates of their own, the features' leading principal components, whitened
+    (Jégou & Chum, ECCV 2012): every image has the same length there and every text is zero, so cosines between an
+    image and a text keep their order, while cosines between two images also see what no caption tells.
+
+    Args:
+        config: widths and dropout.
+        classifier: the CNN's linear classifier; it is not trained here.
+    """
+
+    mean: Tensor
+    deviation: Tensor
+    components: Tensor
+
+    def __init__(self, config: AlignConfig, classifier: nn.Linear) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(efficientnet.FEATURES))
+        self.register_buffer("deviation", torch.ones(efficientnet.FEATURES))
+        self.register_buffer("components", torch.zeros(efficientnet.FEATURES, config.visual_dim))
+        self.projection = Projection(efficientnet.FEATURES, config.hidden, config.dim, config.dropout)
+        self.class_vectors = nn.Parameter(torch.zeros(efficientnet.CLASSES, config.dim))
+        self.class_weight = nn.Parameter(torch.ones(()))
+        self.class_sharpness = nn.Parameter(torch.ones(()))
+        self.classifier = classifier.requires_grad_(requires_grad=False)
+        self.visual_weight = config.visual_weight if config.visual_dim else 0.0
+
+    @torch.no_grad()
+    def fit_statistics(self, features: Tensor) -> None:
+        """Takes mean, deviation and principal components from training features [n, 1280]."""
+        self.mean.copy_(features.mean(0))
+        # Rarely active channels would be blown up by their tiny deviation.
+        self.deviation.copy_(features.std(0) + 0.05)
+        if self.visual_weight:
+            variances, axes = torch.linalg.eigh(torch.cov(features.T))  # ascending
+            whitened = axes / variances.clamp(min=1e-6).sqrt()
+            self.components.copy_(whitened.flip(1)[:, : self.components.shape[1]])
+
+    def joint(self, features: Tensor, logits: Tensor) -> Tensor:
+        """The part that images share with texts, unit rows [n, dim]."""
+        projected = F.normalize(self.projection((features - self.mean) / self.deviation), dim=-1)
+        classes = torch.softmax(logits * self.class_sharpness, dim=-1) @ self.class_vectors
+        return F.normalize(projected + self.class_weight * classes, dim=-1)
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Unit rows [n, dim + visual_dim] and class logits [n, 1000] of pooled features [n, 1280]."""
+        logits = self.classifier(features)
+        joint = self.joint(features, logits)
+        if self.visual_weight:
+            visual = F.normalize((features - self.mean) @ self.components, dim=-1)
+            joint = torch.cat([joint, self.visual_weight * visual], dim=-1) / math.hypot(1, self.visual_weight)
+        return joint, logits
+
+
+class ImageTower(nn.Module):
+    """The whole way from pixels, as exported.
+
+    Args:
+        trunk: the CNN.
+        head: its head.
+    """
+
+    def __init__(self, trunk: efficientnet.EfficientNetLite, head: ImageHead) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Embeddings and class logits of uint8 pixels [n, side, side, 3]."""
+        scaled = (pixels.permute(0, 3, 1, 2).float() - efficientnet.PIXEL_MEAN) / efficientnet.PIXEL_STD
+        embeddings: tuple[Tensor, Tensor] = self.head(self.trunk(scaled))
+        return embeddings
+
+
+class TextTower(nn.Module):
+    """Text encoder and head.
+
+    Args:
+        encoder: gives sentence vectors.
+        config: widths and dropout.
+    """
+
+    def __init__(self, encoder: MiniLM, config: AlignConfig) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.projection = Projection(encoder.width, config.hidden, config.dim, config.text_dropout)
+        self.visual_dim = config.visual_dim
+
+    def joint(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """The part that texts share with images, unit rows [n, dim]."""
+        sentences = F.normalize(self.encoder(ids, mask), dim=-1) * math.sqrt(self.encoder.width)
+        return F.normalize(self.projection(sentences), dim=-1)
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """Unit rows [n, dim + visual_dim] of token ids [n, t] where mask [n, t] is 1."""
+        return F.pad(self.joint(ids, mask), (0, self.visual_dim))

@@ -1,0 +1,329 @@
+"""The frozen records that the stages hand to each other, and their JSON form.
+
+Arrays are float32. ``dim`` is the width of the model's joint space; embeddings are rows of unit length, so a dot
+product is a cosine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+__all__ = [
+    "KINDS",
+    "MODALITIES",
+    "Answer",
+    "Candidate",
+    "Embedding",
+    "Evidence",
+    "Hit",
+    "IndexReport",
+    "Kind",
+    "LabelScore",
+    "Modality",
+    "PhotoMeta",
+    "Record",
+    "SearchResult",
+    "Skipped",
+    "record_id",
+]
+
+Embedding = npt.NDArray[np.float32]
+Kind = Literal["image", "image_text", "text", "label", "qa", "triple"]
+KINDS: tuple[Kind, ...] = ("image", "image_text", "text", "label", "qa", "triple")
+Modality = Literal["image", "text"]
+MODALITIES: tuple[Modality, ...] = ("image", "text")
+
+
+def record_id(source: str, kind: str, uri: str, number: int = 0) -> str:
+    """Identity of a record: 20 hex digits of a hash over where it came from, never over what it holds."""
+    key = "\x1f".join((source, kind, uri, str(number)))
+    return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=10).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoMeta:
+    """What a photo says about itself in EXIF and IPTC.
+
+    Attributes:
+        taken_at: time of exposure as the camera's clock showed it, without a zone.
+        camera: maker and model.
+        lat: degrees, north positive.
+        lon: degrees, east positive.
+        keywords: IPTC keywords.
+        caption: IPTC caption, or the EXIF image description.
+        width: pixels, after orientation is applied.
+        height: pixels, after orientation is applied.
+    """
+
+    taken_at: datetime | None = None
+    camera: str | None = None
+    lat: float | None = None
+    lon: float | None = None
+    keywords: tuple[str, ...] = ()
+    caption: str | None = None
+    width: int = 0
+    height: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One thing that a source offers for indexing, not read yet.
+
+    Attributes:
+        source: name of the source; one memory may hold several.
+        kind: kind of the record that it becomes.
+        uri: absolute path of the file.
+        path: where to read it; equal to ``uri`` for local files.
+        size: bytes.
+        mtime_ns: modification time.
+        texts: captions that came with it from outside the file.
+        label: class that came with it from outside the file.
+        number: item number within the uri.
+    """
+
+    source: str
+    kind: Kind
+    uri: str
+    path: Path
+    size: int
+    mtime_ns: int
+    texts: tuple[str, ...] = ()
+    label: str | None = None
+    number: int = 0
+
+    @property
+    def id(self) -> str:
+        """Identity of the record that this becomes."""
+        return record_id(self.source, self.kind, self.uri, self.number)
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when the file or what came with it changed; spares reading an unchanged file."""
+        key = repr((self.size, self.mtime_ns, self.texts, self.label))
+        return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=10).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A file that could not be indexed, and why."""
+
+    path: str
+    reason: str
+
+    def to_dict(self) -> dict[str, str]:
+        """JSON form."""
+        return {"path": self.path, "reason": self.reason}
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One photo or one piece of knowledge.
+
+    Attributes:
+        id: see ``record_id``.
+        source: name of the source it came from.
+        kind: one of ``KINDS``.
+        uri: absolute path, or a name for knowledge that has no file.
+        texts: captions; each has a vector of its own.
+        label: class name.
+        meta: the other columns by name (``taken_at``, ``camera``, ``lat``, ``lon``, ``keywords``, ``width``,
+            ``height``, ``indexed_at``); absent values are left out. Times are ISO 8601 strings.
+    """
+
+    id: str
+    source: str
+    kind: Kind
+    uri: str
+    texts: tuple[str, ...] = ()
+    label: str | None = None
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; ``text`` is the first caption."""
+        return {
+            "id": self.id,
+            "source": self.source,
+            "kind": self.kind,
+            "uri": self.uri,
+            "text": self.texts[0] if self.texts else None,
+            "texts": list(self.texts),
+            "label": self.label,
+            "meta": dict(self.meta),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A record that a search found.
+
+    Attributes:
+        rank: from 1.
+        score: cosine between the query and the record's best vector, whatever the mode.
+        probability: calibrated chance that the record is what the query asks for.
+        record: the record.
+        fused_score: what a hybrid search sorts by; equal to ``score`` in vector mode.
+        text: the caption that matched best, or the first.
+    """
+
+    rank: int
+    score: float
+    probability: float
+    record: Record
+    fused_score: float
+    text: str | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "rank": self.rank,
+            "score": round(self.score, 6),
+            "fused_score": round(self.fused_score, 6),
+            "probability": round(self.probability, 6),
+            **self.record.to_dict(),
+            "text": self.text,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult:
+    """Hits, and whether any of them fits.
+
+    Attributes:
+        hits: best first.
+        matched: False when the best hit is no better than unrelated photos are.
+        seconds: time spent, encoding of the query included.
+        warnings: sentences for the person who asked.
+    """
+
+    hits: tuple[Hit, ...]
+    matched: bool
+    seconds: float
+    warnings: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "hits": [hit.to_dict() for hit in self.hits],
+            "matched": self.matched,
+            "seconds": round(self.seconds, 6),
+            **({"warnings": list(self.warnings)} if self.warnings else {}),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """A record that an answer rests on.
+
+    Attributes:
+        hit: the record and its score.
+        weight: its share in the answer; the shares and ``Answer.none_weight`` sum to one.
+    """
+
+    hit: Hit
+    weight: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "id": self.hit.record.id,
+            "score": round(self.hit.score, 6),
+            "weight": round(self.weight, 6),
+            "uri": self.hit.record.uri,
+            "text": self.hit.text,
+            "label": self.hit.record.label,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class LabelScore:
+    """A class and the confidence in it."""
+
+    label: str
+    confidence: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {"label": self.label, "confidence": round(self.confidence, 6)}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer about one image, and what it rests on.
+
+    Attributes:
+        uri: the image.
+        text: the class, caption or answer.
+        confidence: calibrated, 0 to 1.
+        abstained: True when the confidence is below the threshold asked for.
+        evidence: records used, most weighty first.
+        none_weight: share of the answer that rests on no record.
+        labels: all classes considered, best first (classification only).
+    """
+
+    uri: str
+    text: str
+    confidence: float
+    abstained: bool = False
+    evidence: tuple[Evidence, ...] = ()
+    none_weight: float = 1.0
+    labels: tuple[LabelScore, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form; a classification names its ``text`` ``label``."""
+        answer: dict[str, Any] = {"uri": self.uri, "label" if self.labels else "text": self.text}
+        answer["confidence"] = round(self.confidence, 6)
+        if self.labels:
+            answer["labels"] = [label.to_dict() for label in self.labels]
+        else:
+            answer["abstained"] = self.abstained
+        return {
+            **answer,
+            "none_weight": round(self.none_weight, 6),
+            "evidence": [evidence.to_dict() for evidence in self.evidence],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What an indexing run did.
+
+    Attributes:
+        added: records that are new.
+        updated: records whose file or captions changed.
+        unchanged: records that were left alone.
+        skipped: files that could not be read, with the reason.
+        ignored: files that are no images by kind.
+        pruned: records deleted because their file is gone.
+        records: records in the memory afterwards.
+        seconds: time spent.
+    """
+
+    added: int
+    updated: int
+    unchanged: int
+    skipped: tuple[Skipped, ...]
+    ignored: int
+    pruned: int
+    records: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "added": self.added,
+            "updated": self.updated,
+            "unchanged": self.unchanged,
+            "skipped": [skipped.to_dict() for skipped in self.skipped],
+            "ignored": self.ignored,
+            "pruned": self.pruned,
+            "records": self.records,
+            "seconds": round(self.seconds, 3),
+        }
