@@ -7,14 +7,12 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
 
-from revln.types import Candidate, Embedding, Modality, Record, Skipped
+from revln.types import Candidate, Embedding, ImageEncoding, Modality, Record, Skipped
 
 __all__ = [
     "Calibration",
     "Encoder",
-    "ImageInput",
     "MemoryView",
     "RowIds",
     "Source",
@@ -22,7 +20,6 @@ __all__ = [
     "VectorSearch",
 ]
 
-ImageInput = Image.Image
 RowIds = npt.NDArray[np.uint64]
 
 
@@ -47,8 +44,8 @@ class Encoder(Protocol):
         """Width of the joint space."""
         ...
 
-    def encode_pixels(self, pixels: npt.NDArray[np.uint8]) -> Embedding:
-        """Unit rows [n, dim] of transformed images [n, side, side, 3]."""
+    def encode_pixels(self, pixels: npt.NDArray[np.uint8]) -> ImageEncoding:
+        """Embeddings and class logits of transformed images [n, side, side, 3]."""
         ...
 
     def encode_texts(self, texts: Sequence[str]) -> Embedding:

@@ -7,11 +7,11 @@ product is a cosine.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ __all__ = [
     "Embedding",
     "Evidence",
     "Hit",
+    "ImageEncoding",
     "IndexReport",
     "Kind",
     "LabelScore",
@@ -46,6 +47,18 @@ def record_id(source: str, kind: str, uri: str, number: int = 0) -> str:
     """Identity of a record: 20 hex digits of a hash over where it came from, never over what it holds."""
     key = "\x1f".join((source, kind, uri, str(number)))
     return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=10).hexdigest()
+
+
+class ImageEncoding(NamedTuple):
+    """What an encoder says of images.
+
+    Attributes:
+        embeddings: unit rows [n, dim].
+        logits: of the vision model's own classes [n, classes]; None if it has none.
+    """
+
+    embeddings: Embedding
+    logits: Embedding | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,8 +206,8 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class SearchResult:
-    """Hits, and whether any of them fits.
+class SearchResult(Sequence[Hit]):
+    """Hits, and whether any of them fits; in itself the sequence of the hits.
 
     Attributes:
         hits: best first.
@@ -207,6 +220,16 @@ class SearchResult:
     matched: bool
     seconds: float
     warnings: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.hits)
+
+    @overload
+    def __getitem__(self, index: int) -> Hit: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, index: int | slice) -> Hit | tuple[Hit, ...]:
+        return self.hits[index]
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from revln.metrics.calibration import Line, fit_line, sigmoid
 from revln.metrics.ranking import mean_average_precision, recall_at, retrieval_recall
 
-__all__ = ["mean_average_precision", "recall_at", "retrieval_recall"]
+__all__ = ["Line", "fit_line", "mean_average_precision", "recall_at", "retrieval_recall", "sigmoid"]

@@ -16,7 +16,7 @@ from revln.retrieve.evidence import QueryVector, match
 from revln.retrieve.filters import compile_where, conjunction, one_of
 from revln.retrieve.fusion import reciprocal_rank_fusion
 from revln.retrieve.sort import parse_sort
-from revln.types import KINDS, Hit, Kind, Record, SearchResult
+from revln.types import KINDS, Hit, Kind, Modality, Record, SearchResult
 
 __all__ = ["MODES", "PHOTO_KINDS", "Mode", "QueryVector", "Searcher"]
 
@@ -131,6 +131,22 @@ class Searcher:
             found = [found[place] for place in sort_key.order([values.get(row.row_id) for row in found])]
         hits = self._hits(found[offset : offset + k], query, offset)
         return SearchResult(hits=hits, matched=matched, seconds=time.perf_counter() - started)
+
+    def nearest(
+        self, query: QueryVector, stored: Modality, k: int, allowed: RowIds | None = None
+    ) -> tuple[Hit, ...]:
+        """The ``k`` records of any kind whose vectors of one modality are nearest.
+
+        Args:
+            query: what to be near to.
+            stored: which of the records' vectors to look at.
+            k: how many, at least 1.
+            allowed: only these records, ascending; ``None`` for all.
+        """
+        matches = self.index.search(query.vector, k, stored, allowed)
+        chances = self.calibration.probability(query.vector, matches.scores, query.modality, stored)
+        columns = (matches.row_ids, matches.scores, matches.scores, chances)
+        return self._hits([_Found(*values) for values in zip(*(c.tolist() for c in columns), strict=True)], query, 0)
 
     def _ranked(
         self, query: QueryVector | None, text: str | None, mode: Mode, scope: _Scope, depth: int

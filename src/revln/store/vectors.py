@@ -24,7 +24,9 @@ from revln.types import MODALITIES, Embedding, Modality
 
 __all__ = ["VectorIndex"]
 
-_BATCH_ROWS = 1024  # larger batches of nested vectors are decoded by one core
+# Larger batches are decoded by one core. Smaller ones make more products, each of which waits for all BLAS threads: on
+# a busy machine that costs milliseconds each.
+_BATCH_ROWS = 4096
 _FRAGMENT_SHIFT = 32  # a row address is the fragment's id above the offset within it
 
 

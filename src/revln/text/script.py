@@ -7,16 +7,17 @@ from collections import Counter
 
 __all__ = ["LANGUAGE_SCRIPTS", "dominant_script", "foreign_script"]
 
-LANGUAGE_SCRIPTS = {"en": "LATIN", "zh": "CJK"}
+LANGUAGE_SCRIPTS = {"en": "Latin", "zh": "Chinese"}
+_NAMES = {"Cjk": "Chinese"}  # where a script's usual name is not the one in Unicode's character names
 
 
 def dominant_script(text: str) -> str | None:
-    """Writing system of most letters, by the first word of their Unicode names: "LATIN", "CJK", "CYRILLIC" ...
-
-    None when the text has no letters.
-    """
+    """Writing system of most letters: "Latin", "Chinese", "Cyrillic" ...; None when the text has no letters."""
     scripts = Counter(unicodedata.name(letter, "UNKNOWN").split()[0] for letter in text if letter.isalpha())
-    return scripts.most_common(1)[0][0] if scripts else None
+    if not scripts:
+        return None
+    script = scripts.most_common(1)[0][0].title()
+    return _NAMES.get(script, script)
 
 
 def foreign_script(text: str, languages: tuple[str, ...]) -> str | None:

@@ -37,12 +37,12 @@ from revln.train.features import cached_features
 from revln.train.progress import Progress
 from revln.train.towers import ImageHead, TextTower
 
-__all__ = ["AlignData", "Towers", "align", "encode_in_chunks", "info_nce"]
+__all__ = ["CAPTIONS_PER_IMAGE", "AlignData", "Towers", "align", "encode_in_chunks", "info_nce"]
 
 log = logging.getLogger("revln.train")
 
 _MAX_SCALE = math.log(100.0)  # CLIP's bound on the inverse temperature
-_CAPTIONS = 5
+CAPTIONS_PER_IMAGE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,9 @@ def encode_in_chunks(tower: TextTower, sentences: Sequence[Sequence[int]], chunk
     parts = []
     for start in range(0, len(order), chunk):
         ids, mask = pad([sentences[index] for index in order[start : start + chunk]])
-        parts.append(tower.joint(torch.from_numpy(ids), torch.from_numpy(mask)))
+        # bfloat16 halves the time and more on processors that have it; weights and losses stay float32.
+        with torch.autocast("cpu", torch.bfloat16):
+            parts.append(tower.joint(torch.from_numpy(ids), torch.from_numpy(mask)).float())
     return torch.cat(parts)[torch.from_numpy(np.argsort(order))]
 
 
@@ -109,15 +111,16 @@ def align(
         smoke: a run of seconds over a handful of photos.
 
     Returns:
-        The best epoch's metrics.
+        The best epoch's metrics, and ``run_seconds``.
     """
     run = _Run(config.smoke() if smoke else config, data, out, limit=64 if smoke else None)
     if resume:
         run.load_checkpoint()
     elif (out / "metrics.jsonl").exists():
         raise InputError(f"{out}: holds a run already: continue it with --resume, or give another --out")
+    started = time.monotonic()
     run.train()
-    return run.best
+    return {**run.best, "run_seconds": round(time.monotonic() - started, 1)}
 
 
 class _Run:
@@ -151,13 +154,13 @@ class _Run:
             for view in range(config.views)
         ]
         self.train_features = torch.from_numpy(np.stack(views, axis=1))
-        self.train_tokens = [tokens(captions[name][:_CAPTIONS]) for name in train]
+        self.train_tokens = [tokens(captions[name][:CAPTIONS_PER_IMAGE]) for name in train]
         dev_paths = [data.images / name for name in dev]
         progress = Progress("features of the dev photos", len(dev))
         dev_features = cached_features(dev_paths, config.vision, transform, 0, out.parent / "features", progress)
         self.dev_features = torch.from_numpy(dev_features)
-        self.dev_tokens = tokens([caption for name in dev for caption in captions[name][:_CAPTIONS]])
-        self.dev_owners = np.repeat(np.arange(len(dev)), [len(captions[name][:_CAPTIONS]) for name in dev])
+        self.dev_tokens = tokens([caption for name in dev for caption in captions[name][:CAPTIONS_PER_IMAGE]])
+        self.dev_owners = np.repeat(np.arange(len(dev)), [len(captions[name][:CAPTIONS_PER_IMAGE]) for name in dev])
         self.class_tokens = [tokens(names) for names in load_class_names()]
 
         classifier = efficientnet.load_pretrained(config.vision)._fc
@@ -168,7 +171,7 @@ class _Run:
         self.average = copy.deepcopy(self.towers)
         text = list(self.towers.text.encoder.parameters())
         for parameter in text if not config.text_rate else ():
-            parameter.requires_grad_(requires_grad=False)
+            parameter.requires_grad_(False)
         known = {id(parameter) for parameter in text}
         heads = [p for p in self.towers.parameters() if p.requires_grad and id(p) not in known]
         self.rates = (config.head_rate, config.text_rate)

@@ -104,7 +104,8 @@ class MBConv(nn.Module):
         y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
         y = F.relu6(self._bn1(self._depthwise_conv(y)))
         y = self._bn2(self._project_conv(y))
-        return x + y if self.residual else y
+        projected: Tensor = x + y if self.residual else y
+        return projected
 
 
 class EfficientNetLite(nn.Module):

@@ -76,7 +76,8 @@ class MiniLM(nn.Module):
         bias = (words[:, None, None, :] - 1.0) * 1e4
         for layer in self.layers:
             x = layer(x, bias)
-        return (x * words[:, :, None]).sum(1) / words.sum(1, keepdim=True)
+        pooled: Tensor = (x * words[:, :, None]).sum(1) / words.sum(1, keepdim=True)
+        return pooled
 
 
 def model_directory() -> Path:

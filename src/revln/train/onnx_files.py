@@ -12,11 +12,26 @@ import onnx
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
-__all__ = ["Precision", "export_onnx", "store_weights"]
+from revln.errors import ConfigError
+
+__all__ = ["Precision", "export_onnx", "parse_precision", "store_weights"]
 
 Precision = Literal["fp32", "fp16", "int8"]
+_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 _OPSET = 17
 _SMALLEST = 1024  # weights below this many numbers stay as they are
+
+
+def parse_precision(name: str) -> Precision:
+    """The precision of a name.
+
+    Raises:
+        ConfigError: there is none of that name.
+    """
+    for precision in _PRECISIONS:
+        if precision == name:
+            return precision
+    raise ConfigError(f"unknown precision {name!r}: choose from {', '.join(_PRECISIONS)}")
 
 
 def export_onnx(

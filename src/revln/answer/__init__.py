@@ -1,0 +1,7 @@
+"""From evidence to answers. Pure functions over vectors and hits; knows no model and no store."""
+
+from __future__ import annotations
+
+from revln.answer.classify import ClassificationSources, LabelSet, decide, fuse
+
+__all__ = ["ClassificationSources", "LabelSet", "decide", "fuse"]

@@ -1,0 +1,91 @@
+"""``revln eval``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revln.cli.command import Reply, command
+from revln.cli.opening import check_processor, memory_for_classes
+from revln.cli.options import EvidenceCount, Labels, MemoryPath, ModelName, SplitPath, split_labels
+from revln.cli.output import progress_bar, say
+
+if TYPE_CHECKING:
+    from revln.evaluate import ClassificationScores, RetrievalScores
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Measure on your own photos, by the published protocols.")
+
+
+@command(
+    "retrieval",
+    "revln eval retrieval --images flickr8k/images --captions flickr8k/captions.txt --split flickr8k/dev.txt",
+)
+def retrieval(
+    images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder of the images.")],
+    captions: Annotated[Path, typer.Option("--captions", metavar="FILE", help="CSV, COCO JSON or Karpathy JSON.")],
+    split: SplitPath = None,
+    model: ModelName = None,
+) -> Reply:
+    """Measure how well images find their captions and captions their images.
+
+    Recall at 1, 5 and 10 in percent, with at most five captions an image.
+    """
+    check_processor()
+    from revln.evaluate import evaluate_retrieval
+    from revln.pipeline import load_model
+
+    opened = load_model(model or "base")
+    with progress_bar("Encoding", "photos") as progress:
+        scores = evaluate_retrieval(images, captions, model=opened, split=split, progress=progress)
+    return Reply(scores.to_dict(), lambda: _show_retrieval(scores))
+
+
+@command(
+    "classify",
+    "revln eval classify flowers/test --memory flowers.revln",
+    "revln eval classify flowers/test --labels daisy,dandelion,roses,sunflowers,tulips",
+)
+def classify(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="With one sub-folder a label.")],
+    labels: Labels = None,
+    k: EvidenceCount = 20,
+    memory: MemoryPath = None,
+    model: ModelName = None,
+) -> Reply:
+    """Measure how often photos get the label that their folder names.
+
+    Chooses among the labels given, else among those of the memory, else among the folders.
+    """
+    names = split_labels(labels)
+    opened = memory_for_classes(memory, names, model)
+    from revln.evaluate import evaluate_classification
+
+    with progress_bar("Classifying", "photos") as progress:
+        scores = evaluate_classification(directory, memory=opened, labels=names, model=model, k=k, progress=progress)
+    return Reply(scores.to_dict(), lambda: _show_classification(scores))
+
+
+def _show_retrieval(scores: RetrievalScores) -> None:
+    from revln.cli.tables import show_rows
+
+    directions = {"image to text": scores.image_to_text, "text to image": scores.text_to_image}
+    cuts = list(scores.image_to_text)
+    rows = [[name, *(f"{recall[cut]:.1f}" for cut in cuts)] for name, recall in directions.items()]
+    show_rows({"": "left", **dict.fromkeys(cuts, "right")}, rows)
+    say(f"{scores.images:,} images, {scores.captions:,} captions; percent")
+
+
+def _show_classification(scores: ClassificationScores) -> None:
+    from revln.cli.tables import show_rows
+
+    rows = [[label, f"{scores.counts[label]:,}", f"{percent:.1f}"] for label, percent in scores.per_label.items()]
+    show_rows({"label": "left", "images": "right", "right %": "right"}, rows)
+    say(f"accuracy {scores.accuracy:.2f} % over {scores.images:,} images")
+
+
+for _command in (retrieval, classify):
+    _command.add_to(app)

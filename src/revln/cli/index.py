@@ -1,0 +1,90 @@
+"""``revln index``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revln.cli.command import Reply, command
+from revln.cli.opening import open_memory
+from revln.cli.options import CaptionsPath, MemoryPath, ModelName, SourceName
+from revln.cli.output import plain, progress_bar, say, short_path
+
+if TYPE_CHECKING:
+    from revln.types import IndexReport
+
+__all__ = ["index", "show_report"]
+
+_SKIPPED_SHOWN = 20
+
+
+@command(
+    "index",
+    "revln index ~/Photos",
+    "revln index flickr8k/images --captions flickr8k/captions.txt",
+    "revln index flowers --labels-from-folders --exclude '*.png' --prune",
+)
+def index(
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and photos.")],
+    captions: CaptionsPath = None,
+    labels_from_folders: Annotated[
+        bool, typer.Option("--labels-from-folders", help="The name of a photo's folder is its class.")
+    ] = False,
+    source: SourceName = "files",
+    exclude: Annotated[
+        list[str] | None, typer.Option("--exclude", metavar="GLOB", help="Files and folders to leave out; repeatable.")
+    ] = None,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete the records whose file is gone.")] = False,
+    memory: MemoryPath = None,
+    model: ModelName = None,
+) -> Reply:
+    """Index folders of photos, so that they can be found.
+
+    Run it again at any time: only what is new or changed is read. Files that cannot be read are listed and skipped.
+    """
+    opened = open_memory(memory, model, create=True)
+    from revln.pipeline import index as index_photos
+
+    with progress_bar("Indexing", "photos") as progress:
+        report = index_photos(
+            paths,
+            memory=opened,
+            captions=captions,
+            labels_from_folders=labels_from_folders,
+            source=source,
+            exclude=tuple(exclude or ()),
+            prune=prune,
+            progress=progress,
+        )
+    return Reply(report.to_dict(), lambda: _show(report, opened.path))
+
+
+def _show(report: IndexReport, path: Path) -> None:
+    show_report(report)
+    say(f"{report.records:,} records in {short_path(str(path.absolute()))}")
+
+
+def show_report(report: IndexReport) -> None:
+    """Counts of a run, and what was skipped."""
+    counts = {
+        "added": report.added,
+        "updated": report.updated,
+        "unchanged": report.unchanged,
+        "deleted, the file is gone": report.pruned,
+        "skipped": len(report.skipped),
+        "ignored, no photos": report.ignored,
+    }
+    listed = [f"{count:,} {name}" for name, count in counts.items() if count or name == "added"]
+    done = report.added + report.updated
+    rate = f", {done / report.seconds:.0f} photos/s" if done and report.seconds > 0 else ""
+    say(f"{'; '.join(listed)} ({report.seconds:.1f} s{rate})")
+    if not report.skipped:
+        return
+    say("Skipped:")
+    for skipped in report.skipped[:_SKIPPED_SHOWN]:
+        say(f"  {short_path(skipped.path)}: {plain(skipped.reason)}")
+    if more := len(report.skipped) - _SKIPPED_SHOWN:
+        if more > 0:
+            say(f"  ... and {more:,} more (use --json for all)")

@@ -1,0 +1,83 @@
+"""``revln search``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from revln.cli.command import Reply, command
+from revln.cli.opening import open_memory
+from revln.cli.options import KindName, MemoryPath, ModelName, ModeName, Where
+from revln.cli.output import say, warn
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from revln.types import Kind, SearchResult
+
+__all__ = ["search"]
+
+
+@command(
+    "search",
+    'revln search "a dog in the snow"',
+    "revln search --image beach.jpg -k 20",
+    """revln search "birthday cake" --where "taken_at >= '2024-01-01'" --sort -taken_at""",
+    'revln search "red car" --mode hybrid --paths',
+)
+def search(
+    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What to look for, as a sentence.")] = None,
+    image: Annotated[
+        Path | None, typer.Option("--image", metavar="FILE", help="A photo that the hits should resemble.")
+    ] = None,
+    k: Annotated[int, typer.Option("-k", metavar="N", help="How many hits.")] = 10,
+    offset: Annotated[int, typer.Option("--offset", metavar="N", help="How many of the best to leave out.")] = 0,
+    where: Where = None,
+    sort: Annotated[
+        str, typer.Option("--sort", metavar="KEY", help="score, or a column like taken_at; -taken_at for latest first.")
+    ] = "score",
+    min_score: Annotated[
+        float | None, typer.Option("--min-score", metavar="S", help="Leave out hits with a smaller cosine.")
+    ] = None,
+    mode: Annotated[
+        ModeName, typer.Option("--mode", help="By meaning (vector), by the words of captions (text), or by both.")
+    ] = ModeName.VECTOR,
+    text_weight: Annotated[
+        float, typer.Option("--text-weight", metavar="W", help="Say of the text when there is an image too, 0 to 1.")
+    ] = 0.5,
+    kind: Annotated[
+        list[KindName] | None, typer.Option("--kind", help="Kinds of records to find, photos if not given; repeatable.")
+    ] = None,
+    paths: Annotated[bool, typer.Option("--paths", help="Print the paths of the hits and nothing else.")] = False,
+    memory: MemoryPath = None,
+    model: ModelName = None,
+) -> Reply:
+    """Find photos by a sentence, by another photo, or by both."""
+    result = open_memory(memory, model).search(
+        text,
+        image,
+        k=k,
+        offset=offset,
+        where=where,
+        mode=mode.value,
+        sort=sort,
+        min_score=min_score,
+        kinds=cast("Sequence[Kind]", [name.value for name in kind]) if kind else None,
+        text_weight=text_weight,
+    )
+    for warning in result.warnings:
+        warn(warning)
+    return Reply(result.to_dict(), lambda: _show_paths(result) if paths else _show(result))
+
+
+def _show_paths(result: SearchResult) -> None:
+    for hit in result.hits:
+        say(hit.record.uri)
+
+
+def _show(result: SearchResult) -> None:
+    from revln.cli.tables import show_hits
+
+    show_hits(result)

@@ -1,0 +1,108 @@
+"""Results as tables for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from rich.table import Table
+from rich.text import Text
+
+from revln.cli.output import console, plain, say, short_path
+from revln.types import Answer, Hit, SearchResult
+
+__all__ = ["facts_table", "show_answers", "show_hits", "show_rows"]
+
+_CAPTION_WIDTH = 60
+_LABELS_SHOWN = 3
+
+
+def show_hits(result: SearchResult) -> None:
+    """A table of hits; says first when none of them fits."""
+    if not result.hits:
+        say("Nothing found.")
+        return
+    if not result.matched:
+        say("No photo fits well; the nearest are:")
+    table = _table()
+    table.add_column("#", justify="right")
+    table.add_column("fits", justify="right")
+    table.add_column("score", justify="right")
+    table.add_column("photo", overflow="fold")
+    table.add_column("caption or label", max_width=_CAPTION_WIDTH, overflow="ellipsis", no_wrap=True)
+    for hit in result.hits:
+        style = "" if result.matched else "dim"
+        table.add_row(str(hit.rank), _percent(hit.probability), f"{hit.score:.3f}", _path(hit), describe(hit), style=style)
+    console().print(table)
+
+
+def show_answers(answers: Sequence[Answer]) -> None:
+    """A table of classified photos, each with its next best classes and the records it rests on."""
+    table = _table()
+    for name in ("photo", "label"):
+        table.add_column(name, overflow="fold")
+    table.add_column("sure", justify="right")
+    table.add_column("or rather", overflow="fold")
+    table.add_column("because of", overflow="fold")
+    for answer in answers:
+        others = ", ".join(f"{plain(it.label)} {_percent(it.confidence)}" for it in answer.labels[1:_LABELS_SHOWN])
+        table.add_row(
+            Text(short_path(answer.uri)),
+            Text(plain(answer.text), style="bold"),
+            _percent(answer.confidence),
+            Text(others),
+            Text(_evidence(answer)),
+        )
+    console().print(table)
+
+
+def show_rows(columns: Mapping[str, str], rows: Iterable[Sequence[str]]) -> None:
+    """Any table.
+
+    Args:
+        columns: headings, each with ``left`` or ``right``.
+        rows: cells as plain text.
+    """
+    table = _table()
+    for heading, side in columns.items():
+        table.add_column(heading, justify="right" if side == "right" else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(plain(cell)) for cell in row))
+    console().print(table)
+
+
+def facts_table(facts: Mapping[str, object]) -> None:
+    """Names and values, one a line."""
+    table = _table(show_header=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in facts.items():
+        table.add_row(name, Text(plain(str(value))))
+    console().print(table)
+
+
+def describe(hit: Hit) -> Text:
+    """The caption that matched, else the label."""
+    return Text(plain(hit.text or hit.record.label or ""))
+
+
+def _table(*, show_header: bool = True) -> Table:
+    return Table(box=None, pad_edge=False, show_header=show_header, header_style="dim")
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _path(hit: Hit) -> Text:
+    uri = hit.record.uri
+    path = Path(uri)
+    return Text(short_path(uri), style=f"link {path.as_uri()}" if path.is_absolute() else "")
+
+
+def _evidence(answer: Answer) -> str:
+    if not answer.evidence:
+        return "the model alone"
+    strongest = answer.evidence[0]
+    more = f" and {len(answer.evidence) - 1} more" if len(answer.evidence) > 1 else ""
+    return f"{short_path(strongest.hit.record.uri)}{more}"

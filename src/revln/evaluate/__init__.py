@@ -1,0 +1,8 @@
+"""Published protocols, run over the user's own files. Percentages are 0 to 100."""
+
+from __future__ import annotations
+
+from revln.evaluate.classification import ClassificationScores, evaluate_classification
+from revln.evaluate.retrieval import RetrievalScores, evaluate_retrieval
+
+__all__ = ["ClassificationScores", "RetrievalScores", "evaluate_classification", "evaluate_retrieval"]

@@ -1,0 +1,27 @@
+"""Model bundles: cards, files, encoders, calibration."""
+
+from __future__ import annotations
+
+from revln.models.bundle import Bundle
+from revln.models.calibration import BackgroundCalibration
+from revln.models.card import Card
+from revln.models.encoder import BundleEncoder, cores
+from revln.models.model import ImageLike, Model, load_model
+from revln.models.parallel import map_ordered
+from revln.models.registry import find_bundle, keep_bundle, list_bundles, open_bundle
+
+__all__ = [
+    "BackgroundCalibration",
+    "Bundle",
+    "BundleEncoder",
+    "Card",
+    "ImageLike",
+    "Model",
+    "cores",
+    "find_bundle",
+    "keep_bundle",
+    "list_bundles",
+    "load_model",
+    "map_ordered",
+    "open_bundle",
+]

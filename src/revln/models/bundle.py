@@ -1,0 +1,67 @@
+"""A bundle on disk: its card, its files, and the check that they are what the card says."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from revln.errors import BundleError
+from revln.models.card import Card, sha256_of
+
+__all__ = ["CLASSES", "GOLDEN", "TEXT", "TOKENIZER", "VISION", "Bundle"]
+
+VISION = "vision.onnx"
+TEXT = "text.onnx"
+TOKENIZER = "tokenizer.json"
+CLASSES = "classes.json"
+GOLDEN = "golden.npz"
+BACKGROUND = "background.npz"
+_REQUIRED = (VISION, TEXT, TOKENIZER)
+
+
+class Bundle:
+    """A directory that holds one model. Opened without running anything: ONNX, JSON and plain arrays only.
+
+    Args:
+        directory: with ``card.json``.
+
+    Raises:
+        BundleError: the card is missing or unusable, or a file that every bundle has is missing.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.card = Card.read(directory)
+        for name in {*_REQUIRED, *self.card.files}:
+            if name not in self.card.files:
+                raise BundleError(f"{directory / 'card.json'}: names no {name}: install or export the bundle again")
+            if Path(name).name != name:
+                raise BundleError(f"{directory / 'card.json'}: {name!r} is no plain file name")
+            if not (directory / name).is_file():
+                raise BundleError(f"{directory / name}: missing: install or export the bundle again")
+
+    def file(self, name: str) -> Path:
+        """Path of a file, after its hash was checked.
+
+        Raises:
+            BundleError: the file is not what the card says.
+        """
+        path = self.directory / name
+        try:
+            found = sha256_of(path)
+        except OSError as error:
+            raise BundleError(f"{path}: {error.strerror}: install or export the bundle again") from error
+        if found != self.card.files[name]:
+            raise BundleError(f"{path}: damaged, its SHA-256 is not the card's: install or export the bundle again")
+        return path
+
+    def has(self, name: str) -> bool:
+        """Whether the card lists a file."""
+        return name in self.card.files
+
+    def classes(self) -> list[list[str]]:
+        """For each class that the vision model tells apart its names, the plain one first; empty if it tells none."""
+        if not self.has(CLASSES):
+            return []
+        names: list[list[str]] = json.loads(self.file(CLASSES).read_text(encoding="utf-8"))
+        return names

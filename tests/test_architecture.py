@@ -1,0 +1,87 @@
+"""The layers of docs/architecture.md, by machine: who imports whom, what stays unloaded, what is public."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+import revln
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ("matplotlib", "onnx", "pandas", "sentence_transformers", "torch", "transformers")
+PUBLIC = [
+    "Answer",
+    "Evidence",
+    "Hit",
+    "IndexReport",
+    "Memory",
+    "Model",
+    "Record",
+    "RevlnError",
+    "SearchResult",
+    "__version__",
+    "classify",
+    "index",
+    "load_model",
+]
+INDEX_AND_SEARCH = """
+import sys
+import revln
+
+folder, directory = sys.argv[1:]
+memory = revln.Memory.open(directory, model="base")
+report = revln.index([folder], memory=memory)
+assert report.added == 2, report
+assert len(memory.search(text="a red square")) == 2
+revln.classify(folder + "/red.jpg", memory=memory)
+"""
+REPORT = f"""
+print("loaded:", *(name for name in {HEAVY!r} if name in sys.modules))
+"""
+
+
+def loaded_by(code: str, *arguments: object) -> list[str]:
+    """The heavy modules that a fresh interpreter holds after running some code."""
+    command = [sys.executable, "-c", f"import sys\n{code}\n{REPORT}", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip().rpartition("loaded:")[2].split()
+
+
+def test_the_layers_hold() -> None:
+    # Run as its command is: within this process it would read the source of modules that tests have altered.
+    lint = Path(sys.executable).with_name("lint-imports")
+    done = subprocess.run([lint, "--no-cache", "--no-logo"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    assert loaded_by("import revln") == []
+
+
+def test_importing_every_public_name_loads_nothing_heavy() -> None:
+    assert loaded_by("from revln import *") == []
+
+
+@pytest.mark.slow
+def test_indexing_searching_and_classifying_load_nothing_heavy(tmp_path: Path) -> None:
+    if not (Path(revln.__file__).parent / "bundles" / "base" / "card.json").exists():
+        pytest.skip("this checkout ships no bundle: make base")
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for color in ("red", "blue"):
+        Image.new("RGB", (64, 48), color).save(photos / f"{color}.jpg")
+    assert loaded_by(INDEX_AND_SEARCH, photos, tmp_path / "photos.revln") == []
+
+
+def test_the_public_surface_is_exact() -> None:
+    assert revln.__all__ == PUBLIC
+    assert sorted(revln.__all__) == revln.__all__
+    for name in revln.__all__:
+        assert getattr(revln, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        revln.nonsense  # noqa: B018

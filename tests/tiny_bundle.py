@@ -1,0 +1,108 @@
+"""A real bundle of a few hundred bytes whose vectors a person can compute.
+
+An image's vector is its mean colour (red, green, blue), a text's vector the sum of its colour words, so "red" is
+nearest to the reddest picture. Other words point along a fourth axis, which no image has. Three classes: a picture's
+logits are ten times its mean colour.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+from onnx import TensorProto, checker, helper, numpy_helper, save
+from PIL import Image
+from tokenizers import Tokenizer, models, pre_tokenizers
+
+from revln.models import BackgroundCalibration, Bundle, BundleEncoder, Card
+from revln.models.calibration import Moments
+from revln.models.card import ImageInput, TextInput, sha256_of
+from revln.models.verification import write_golden
+
+SIDE = 16
+DIM = 4
+WORDS = ("[UNK]", "red", "green", "blue")
+
+
+def make_tiny_bundle(directory: Path, *, name: str = "tiny", photo_side: int = SIDE) -> Path:
+    """Writes the bundle into a new directory, which is returned."""
+    directory.mkdir(parents=True)
+    _vision(directory / "vision.onnx", photo_side)
+    _text(directory / "text.onnx")
+    vocabulary = {word: index for index, word in enumerate(WORDS)}
+    tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.save(str(directory / "tokenizer.json"))
+    (directory / "classes.json").write_text(json.dumps([["red", "crimson"], ["green"], ["blue"]]), encoding="utf-8")
+    # Background: cosines of mean 0 and deviation 0.2; a probability of one half at three deviations.
+    even = Moments(np.zeros(DIM, np.float32), 0.04 * np.eye(DIM, dtype=np.float32))
+    pairs = [(asked, stored) for asked in ("image", "text") for stored in ("image", "text")]
+    calibration = BackgroundCalibration({"image": even, "text": even}, dict.fromkeys(pairs, (4.0, -12.0)))
+    calibration.save(directory)
+    card = _card(directory, name, photo_side, calibration, ("background.npz",))
+    photo = directory / "photo.png"
+    Image.new("RGB", (32, 32), (200, 40, 10)).save(photo)
+    write_golden(BundleEncoder(Bundle(directory)), [photo], ["red", "a blue thing"], directory)
+    photo.unlink()
+    card = _card(directory, name, photo_side, calibration, ("background.npz", "golden.npz"))
+    assert card.id
+    return directory
+
+
+def _card(directory: Path, name: str, side: int, calibration: BackgroundCalibration, more: tuple[str, ...]) -> Card:
+    files = ("vision.onnx", "text.onnx", "tokenizer.json", "classes.json", *more)
+    card = Card(
+        name=name,
+        version="1",
+        description="Mean colours and colour words.",
+        dim=DIM,
+        languages=("en",),
+        image=ImageInput(side, None, "nhwc-uint8", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+        text=TextInput(16),
+        files={file: sha256_of(directory / file) for file in files},
+        calibration=calibration.to_dict(),
+    )
+    card.write(directory)
+    return card
+
+
+def _vision(path: Path, side: int) -> None:
+    padded = np.eye(3, DIM, dtype=np.float32)
+    nodes = [
+        helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["float"], ["colour"], axes=[1, 2], keepdims=0),
+        helper.make_node("Div", ["colour", "white"], ["share"]),
+        helper.make_node("MatMul", ["share", "padded"], ["embedding"]),
+        helper.make_node("Mul", ["share", "ten"], ["logits"]),
+    ]
+    constants = {"white": np.float32(255), "padded": padded, "ten": np.float32(10)}
+    pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", side, side, 3])
+    _save(path, nodes, constants, [pixels], {"embedding": DIM, "logits": 3})
+
+
+def _text(path: Path) -> None:
+    table = np.array([[0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], dtype=np.float32)
+    nodes = [
+        helper.make_node("Gather", ["table", "ids"], ["words"]),
+        helper.make_node("Cast", ["mask"], ["weights"], to=TensorProto.FLOAT),
+        helper.make_node("Unsqueeze", ["weights", "last"], ["column"]),
+        helper.make_node("Mul", ["words", "column"], ["kept"]),
+        helper.make_node("ReduceSum", ["kept", "second"], ["embedding"], keepdims=0),
+    ]
+    constants = {"table": table, "last": np.array([2]), "second": np.array([1])}
+    inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "t"]) for name in ("ids", "mask")]
+    _save(path, nodes, constants, inputs, {"embedding": DIM})
+
+
+def _save(path: Path, nodes: list, constants: dict, inputs: list, outputs: dict[str, int]) -> None:
+    graph = helper.make_graph(
+        nodes,
+        path.stem,
+        inputs,
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width]) for name, width in outputs.items()],
+        [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    checker.check_model(model)
+    save(model, str(path))
