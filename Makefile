@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help demo test lint base clean
+.PHONY: help demo test lint base clean .has-data
 .DELETE_ON_ERROR:
 
 help:
@@ -14,7 +14,7 @@ help:
 	@echo "make test             install what tests need, run linters, type checks, docs and all tests"
 	@echo "make lint             linters, layer contracts and docs only"
 	@echo "make base DATA=DIR    train and export the bundle that ships, from a folder laid out like Flickr8k"
-	@echo "make clean            remove .venv, caches and build results"
+	@echo "make clean            remove .venv, caches, and what the other commands made"
 
 demo: $(VENV)/.base
 	@$(BIN)/revln demo
@@ -27,7 +27,8 @@ test: lint
 	@$(MAKE) --no-print-directory $(VENV)/.train
 	@echo "==> types"
 	@$(BIN)/mypy
-	@if [ -d tests/train ]; then echo "==> tests, training" && $(BIN)/python -m pytest tests/train; fi
+	@echo "==> tests, training"
+	@$(BIN)/python -m pytest tests/train tests/test_docs.py
 
 lint: $(VENV)/.dev
 	@echo "==> style, layers, docs"
@@ -36,14 +37,16 @@ lint: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mkdocs build --quiet --strict
 
-base: $(VENV)/.train
-	@[ -d "$(DATA)" ] || { echo "error: DATA is '$(DATA)': call make base DATA=path/to/flickr8k" >&2; exit 1; }
+base: .has-data $(VENV)/.train
 	$(BIN)/revln train align --config configs/align-base.toml --data $(DATA) --out runs/base
 	$(BIN)/revln train export --run runs/base --data $(DATA) --unrelated benchmarks/no_match_queries.txt \
 	  --out src/revln/bundles/base
 
+.has-data:
+	@[ -d "$(DATA)" ] || { echo "error: DATA is '$(DATA)': call make base DATA=path/to/flickr8k" >&2; exit 1; }
+
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) build demo dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 # An empty file for each step of the installation, so that it is repeated only when what it depends on has changed.
 $(VENV)/.python:

@@ -23,6 +23,7 @@ import numpy as np
 import revln
 from common import class_folders, finish, hold_out, parser
 from revln.answer import fuse
+from revln.config import NEIGHBOURS
 from revln.pipeline.classification import Classifier
 from revln.types import ImageEncoding
 
@@ -42,12 +43,12 @@ def remember(photos: Sequence[tuple[Path, str]], model: revln.Model, scratch: Pa
 
 
 def accuracies(
-    classifier: Classifier, held_out: Sequence[tuple[Path, str]], seen: Mapping[Path, ImageEncoding], k: int
+    classifier: Classifier, held_out: Sequence[tuple[Path, str]], seen: Mapping[Path, ImageEncoding]
 ) -> dict[str, float]:
     """Accuracy of each witness, and of all."""
     right: dict[str, int] = dict.fromkeys(WITNESSES, 0)
     for photo, truth in held_out:
-        neighbours = classifier.neighbours(seen[photo].embeddings[0])[:k]
+        neighbours = classifier.neighbours(seen[photo].embeddings[0])
         sources = classifier.sources(seen[photo], neighbours)
         said = {name: getattr(sources, name) for name in WITNESSES[:3]}
         said["fused"] = fuse(sources, classifier.label_set)[0]
@@ -73,7 +74,7 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("classes", type=Path, help="folder of class folders")
     arguments.add_argument("--draws", type=int, default=5)
-    arguments.add_argument("-k", "--neighbours", type=int, default=20, help="as revln classify has it (default: 20)")
+    arguments.add_argument("-k", "--neighbours", type=int, default=NEIGHBOURS, help="as revln classify has it")
     given = arguments.parse_args()
     model, classes = revln.load_model(given.model), class_folders(given.classes)
     photos = [photo for members in classes.values() for photo in members]
@@ -87,7 +88,7 @@ def main() -> None:
             with tempfile.TemporaryDirectory(prefix="revln-") as scratch:
                 memory = remember(few(rest, each), model, Path(scratch))
                 classifier = Classifier(model, memory, k=given.neighbours)
-                draws.append(accuracies(classifier, held_out, seen, given.neighbours))
+                draws.append(accuracies(classifier, held_out, seen))
         results[size] = {NAMES[name]: round(mean(draw[name] for draw in draws), 2) for name in WITNESSES}
         print(f"{size:>12}", *(f"{value:>12}" for value in results[size].values()), flush=True)
     finish("classify", model=model.id, photos=len(photos), classes=len(classes), draws=given.draws, accuracy=results)

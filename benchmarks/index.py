@@ -108,10 +108,10 @@ def make_large(photos: Sequence[Path], folder: Path, copies: int) -> list[Path]:
 
     def make(number: int) -> list[Path]:
         image = open_image(photos[number]).resize((4000, 3000), Image.Resampling.BICUBIC)
-        noise = np.random.default_rng(number).normal(0, 4, (3000, 4000, 1)).astype(np.float32)
+        noise = np.random.default_rng(number).normal(0, 5, (3000, 4000, 1)).astype(np.float32)
         noisy = (np.asarray(image, np.float32) + noise).clip(0, 255).astype(np.uint8)
         first = folder / f"{number}.jpg"
-        Image.fromarray(noisy).save(first, quality=88)
+        Image.fromarray(noisy).save(first, quality=92)
         names = [folder / f"{number}-{copy}.jpg" for copy in range(copies - 1)]
         for name in names:
             os.link(first, name)

@@ -43,8 +43,8 @@ def main() -> None:
         revln.index([given.captioned / "images" / name for name in names], memory=memory)
         present = matched_share(memory, [text for name in names for text in captions[name]])
         absent = {
-            "odd lines": 100 - matched_share(memory, queries[0::2]),
-            "even lines (fitted)": 100 - matched_share(memory, queries[1::2]),
+            "odd lines": round(100 - matched_share(memory, queries[0::2]), 1),
+            "even lines (fitted)": round(100 - matched_share(memory, queries[1::2]), 1),
         }
         photos = len(memory)
     print(f"matched is true for {present} % of the captions, false for {absent} % of the other sentences")

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 import revln
+from tiny_bundle import make_tiny_bundle
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("matplotlib", "onnx", "pandas", "sentence_transformers", "torch", "transformers")
@@ -32,15 +33,15 @@ INDEX_AND_SEARCH = """
 import sys
 import revln
 
-folder, directory = sys.argv[1:]
-memory = revln.Memory.open(directory, model="base")
+folder, directory, bundle = sys.argv[1:]
+memory = revln.Memory.open(directory, model=bundle)
 report = revln.index([folder], memory=memory)
 assert report.added == 2, report
-assert len(memory.search(text="a red square")) == 2
-revln.classify(folder + "/red.jpg", memory=memory)
+assert memory.search(text="red")[0].record.uri.endswith("red.jpg")
+assert revln.classify(folder + "/blue.jpg", memory=memory, labels=["red", "blue"]).text == "blue"
 """
 REPORT = f"""
-print("loaded:", *(name for name in {HEAVY!r} if name in sys.modules))
+print("loaded:", *(name for name in {HEAVY!r} if sys.modules.get(name)))
 """
 
 
@@ -67,15 +68,14 @@ def test_importing_every_public_name_loads_nothing_heavy() -> None:
     assert loaded_by("from revln import *") == []
 
 
-@pytest.mark.slow
-def test_indexing_searching_and_classifying_load_nothing_heavy(tmp_path: Path) -> None:
-    if not (Path(revln.__file__).parent / "bundles" / "base" / "card.json").exists():
-        pytest.skip("this checkout ships no bundle: make base")
+def test_indexing_searching_and_classifying_load_nothing_heavy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REVLN_DATA", str(tmp_path / "data"))
     photos = tmp_path / "photos"
     photos.mkdir()
     for color in ("red", "blue"):
         Image.new("RGB", (64, 48), color).save(photos / f"{color}.jpg")
-    assert loaded_by(INDEX_AND_SEARCH, photos, tmp_path / "photos.revln") == []
+    bundle = make_tiny_bundle(tmp_path / "tiny")
+    assert loaded_by(INDEX_AND_SEARCH, photos, tmp_path / "photos.revln", bundle) == []
 
 
 def test_the_public_surface_is_exact() -> None:

@@ -35,10 +35,10 @@ def make_tiny_bundle(directory: Path, *, name: str = "tiny", photo_side: int = S
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(directory / "tokenizer.json"))
     (directory / "classes.json").write_text(json.dumps([["red", "crimson"], ["green"], ["blue"]]), encoding="utf-8")
-    # Background: cosines of mean 0 and deviation 0.2; a probability of one half at three deviations.
-    even = Moments(np.zeros(DIM, np.float32), 0.04 * np.eye(DIM, dtype=np.float32))
+    # Background: cosines of mean 0 and deviation 1, so that a probability depends on the cosine alone: one half at 0.6.
+    even = Moments(np.zeros(DIM, np.float32), np.eye(DIM, dtype=np.float32))
     pairs = [(asked, stored) for asked in ("image", "text") for stored in ("image", "text")]
-    calibration = BackgroundCalibration({"image": even, "text": even}, dict.fromkeys(pairs, (4.0, -12.0)))
+    calibration = BackgroundCalibration({"image": even, "text": even}, dict.fromkeys(pairs, (20.0, -12.0)))
     calibration.save(directory)
     card = _card(directory, name, photo_side, calibration, ("background.npz",))
     photo = directory / "photo.png"

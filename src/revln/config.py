@@ -7,8 +7,9 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["MEMORY_VARIABLE", "bundle_store", "data_directory", "default_memory"]
+__all__ = ["MEMORY_VARIABLE", "NEIGHBOURS", "bundle_store", "data_directory", "default_memory"]
 
+NEIGHBOURS = 100  # labelled records that a classification asks, see benchmarks/classify.py
 MEMORY_VARIABLE = "REVLN_MEMORY"
 _DATA_VARIABLE = "REVLN_DATA"
 

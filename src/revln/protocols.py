@@ -129,3 +129,11 @@ class VectorSearch(Protocol):
             allowed_row_ids: only these records, ascending; ``None`` for all.
         """
         ...
+
+    def image_vectors(self, row_ids: RowIds) -> Embedding:
+        """Image vectors [n, dim] of rows that have one, in the order asked.
+
+        Raises:
+            KeyError: a row has no image vector.
+        """
+        ...

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from revln.answer.classify import ClassificationSources, LabelSet, decide, fuse
+from revln.answer.classify import ClassificationSources, LabelSet, Neighbours, decide, fuse
 
-__all__ = ["ClassificationSources", "LabelSet", "decide", "fuse"]
+__all__ = ["ClassificationSources", "LabelSet", "Neighbours", "decide", "fuse"]

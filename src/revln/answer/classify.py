@@ -1,8 +1,12 @@
 """Classification by three witnesses: labelled neighbours, the words of the labels, and the CNN's own classes.
 
 Each gives a distribution over the labels; the product of their powers decides (a logarithmic opinion pool: Genest &
-Zidek, Statistical Science 1986). The neighbours' say grows with the number of labelled records a label has, since
-five records tell less of a class than its name does.
+Zidek, Statistical Science 1986). A name says something of a class of which nothing else is known; with every labelled
+record it has less to say.
+
+The neighbours vote by kernel ridge regression over the nearest records (Saunders et al., ICML 1998; nearest ones as in
+SVM-KNN, Zhang et al., CVPR 2006). Like a weighted vote of neighbours it sums one term a record, which is that record's
+part in the answer; unlike one it does not count five pictures of the same thing five times.
 """
 
 from __future__ import annotations
@@ -15,11 +19,14 @@ import numpy.typing as npt
 
 from revln.types import Answer, Embedding, Evidence, Hit, LabelScore
 
-__all__ = ["ClassificationSources", "LabelSet", "decide", "fuse", "neighbour_weights"]
+__all__ = ["ClassificationSources", "LabelSet", "Neighbours", "decide", "fuse", "vote"]
 
 Distribution = npt.NDArray[np.float64]
 
-_NEIGHBOUR_TEMPERATURE = 0.05
+_KERNEL_WIDTH = 1.2
+_RIDGE = 0.05
+_VOTE_TEMPERATURE = 0.2
+_NAME_POWER = 0.3
 _TEXT_TEMPERATURE = 0.02
 _CLASS_TEMPERATURE = 0.05
 _FLOOR = 1e-3
@@ -59,6 +66,19 @@ class LabelSet:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Neighbours:
+    """Labelled records near to an image.
+
+    Attributes:
+        hits: the records.
+        vectors: unit rows [n, dim] of their pictures.
+    """
+
+    hits: tuple[Hit, ...]
+    vectors: Embedding
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ClassificationSources:
     """What each witness says of one image: distributions [labels]; None where it has nothing to say.
 
@@ -66,15 +86,17 @@ class ClassificationSources:
         memory: labelled neighbours.
         text: cosines between the image and the labels' names.
         classes: the CNN's own classes.
+        votes: each neighbour's part [n, labels] in what the memory says.
     """
 
     memory: Distribution | None
     text: Distribution | None
     classes: Distribution | None
+    votes: Distribution | None = None
 
     @classmethod
     def of(
-        cls, label_set: LabelSet, embedding: Embedding, logits: Embedding | None, neighbours: Sequence[Hit]
+        cls, label_set: LabelSet, embedding: Embedding, logits: Embedding | None, neighbours: Neighbours | None
     ) -> ClassificationSources:
         """Hears the witnesses on an image.
 
@@ -82,56 +104,65 @@ class ClassificationSources:
             label_set: labels to choose from.
             embedding: unit vector [dim] of the image.
             logits: of the CNN's own classes [classes].
-            neighbours: labelled hits nearest to the image.
+            neighbours: labelled records nearest to the image.
         """
-        place = {label: index for index, label in enumerate(label_set.labels)}
-        memory = None
-        if neighbours:
-            memory = np.zeros(len(place))
-            for hit, weight in zip(neighbours, neighbour_weights(neighbours), strict=True):
-                memory[place[str(hit.record.label)]] += weight
+        votes = None if neighbours is None else vote(label_set.labels, embedding, neighbours)
+        memory = None if votes is None else _softmax(votes.sum(axis=0)[None] / _VOTE_TEMPERATURE)[0]
         classes = None
         if logits is not None and label_set.classes is not None:
             classes = _softmax(logits[None].astype(np.float64))[0] @ label_set.classes
         text = _softmax((label_set.vectors @ embedding)[None] / _TEXT_TEMPERATURE)[0]
-        return cls(memory, text, classes)
+        return cls(memory, text, classes, votes)
 
 
-def neighbour_weights(neighbours: Sequence[Hit]) -> Distribution:
-    """Weights [n] of neighbours, summing to one: a softmax over their cosines."""
-    scores = np.array([hit.score for hit in neighbours])
-    weights: Distribution = _softmax(scores[None] / _NEIGHBOUR_TEMPERATURE)[0]
-    return weights
+def vote(labels: Sequence[str], embedding: Embedding, neighbours: Neighbours) -> Distribution:
+    """Each neighbour's part [n, labels] in the ridge regression of the labels on the image.
+
+    Args:
+        labels: names.
+        embedding: unit vector [dim] of the image.
+        neighbours: records that have one of the labels.
+    """
+    place = {label: index for index, label in enumerate(labels)}
+    targets = np.zeros((len(neighbours.hits), len(labels)))
+    targets[np.arange(len(targets)), [place[str(hit.record.label)] for hit in neighbours.hits]] = 1
+    vectors = neighbours.vectors.astype(np.float64)
+    kernel = np.exp((vectors @ vectors.T - 1) / _KERNEL_WIDTH)
+    nearness = np.exp((vectors @ embedding - 1) / _KERNEL_WIDTH)
+    weights = np.linalg.solve(kernel + _RIDGE * np.eye(len(kernel)), targets - 1 / len(labels))
+    votes: Distribution = nearness[:, None] * weights
+    return votes
 
 
 def fuse(sources: ClassificationSources, label_set: LabelSet) -> tuple[Distribution, float]:
     """The labels' probabilities [labels], and the share of the memory in them."""
     support = float(label_set.counts.mean()) if len(label_set.counts) else 0.0
-    powers = (
-        (sources.memory, 0.3 + 0.7 * support / (support + 20) if support else 0.0),
-        (sources.text, 0.2),
-        (sources.classes, 0.3),
-    )
-    heard = [(distribution, power) for distribution, power in powers if distribution is not None and power > 0]
+    name = _NAME_POWER / (1 + support)
+    powers = ((sources.memory, 1.0), (sources.text, name), (sources.classes, name))
+    heard = [(distribution, power) for distribution, power in powers if distribution is not None]
     pooled = sum((power * np.log(distribution + _FLOOR) for distribution, power in heard), np.zeros(1))
-    memory = next((power for distribution, power in heard if distribution is sources.memory), 0.0)
-    return _softmax(pooled[None])[0], memory / sum(power for _, power in heard)
+    total = sum(power for _, power in heard)
+    # Without a memory the names stand alone, and are taken at their word.
+    return _softmax(pooled[None] / min(total, 1.0))[0], 0.0 if sources.memory is None else 1 / total
 
 
 def decide(
-    uri: str, label_set: LabelSet, sources: ClassificationSources, neighbours: Sequence[Hit], top: int = 5
+    uri: str, label_set: LabelSet, sources: ClassificationSources, neighbours: Neighbours | None, top: int = 5
 ) -> Answer:
-    """The answer on an image, with the neighbours as its evidence."""
+    """The answer on an image; its evidence are the neighbours that voted for it, by their part in the vote."""
     probabilities, memory_share = fuse(sources, label_set)
     order = np.argsort(-probabilities, kind="stable")
-    weights = memory_share * neighbour_weights(neighbours) if neighbours else np.zeros(0)
-    evidence = [Evidence(hit, float(weight)) for hit, weight in zip(neighbours, weights, strict=True)]
+    evidence: list[Evidence] = []
+    if neighbours is not None and sources.votes is not None:
+        speaking = sources.votes[:, order[0]].clip(min=0)
+        shares = memory_share * speaking / max(float(speaking.sum()), np.finfo(np.float64).tiny)
+        evidence = [Evidence(neighbours.hits[n], float(shares[n])) for n in np.argsort(-shares) if shares[n] > 0]
     return Answer(
         uri=uri,
         text=label_set.labels[order[0]],
         confidence=float(probabilities[order[0]]),
-        evidence=tuple(sorted(evidence, key=lambda item: -item.weight)),
-        none_weight=1.0 - float(weights.sum()),
+        evidence=tuple(evidence),
+        none_weight=1.0 - sum(item.weight for item in evidence),
         labels=tuple(LabelScore(label_set.labels[index], float(probabilities[index])) for index in order[:top]),
     )
 

@@ -9,14 +9,13 @@ import typer
 
 from revln._version import __version__
 from revln.cli import classify, demo, doctor, evaluate, index, memory, model, search
-from revln.cli.command import DEBUG
+from revln.cli.command import DEBUG, examples_text
 from revln.cli.output import say
 from revln.cli.root import RootGroup
 
 __all__ = ["app", "run"]
 
 _EXAMPLES = (
-    "[bold]Examples:[/bold]",
     "revln index ~/Photos",
     'revln search "a dog in the snow"',
     "revln classify holiday.jpg --labels beach,city,mountains",
@@ -25,9 +24,9 @@ _EXAMPLES = (
 app = typer.Typer(
     name="revln",
     cls=RootGroup,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    epilog="\n\n".join(_EXAMPLES),
+    epilog=examples_text(_EXAMPLES),
 )
 
 

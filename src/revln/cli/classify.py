@@ -11,6 +11,7 @@ from revln.cli.command import Reply, command
 from revln.cli.opening import memory_for_classes
 from revln.cli.options import EvidenceCount, Labels, MemoryPath, ModelName, split_labels
 from revln.cli.output import progress_bar
+from revln.config import NEIGHBOURS
 
 if TYPE_CHECKING:
     from revln.types import Answer
@@ -26,7 +27,7 @@ __all__ = ["classify"]
 def classify(
     files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Photos.")],
     labels: Labels = None,
-    k: EvidenceCount = 20,
+    k: EvidenceCount = NEIGHBOURS,
     memory: MemoryPath = None,
     model: ModelName = None,
 ) -> Reply:

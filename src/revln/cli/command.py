@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, get_type_hints
 
@@ -12,7 +12,7 @@ import typer
 
 from revln.cli.output import print_json
 
-__all__ = ["DEBUG", "Command", "Reply", "command"]
+__all__ = ["DEBUG", "Command", "Reply", "command", "examples_text"]
 
 DEBUG = "revln.debug"
 """Key of a context's ``meta`` that asks for tracebacks."""
@@ -55,9 +55,7 @@ class Command:
 
     def add_to(self, app: typer.Typer) -> None:
         """Makes it a command of an application."""
-        # A blank line is what keeps Typer from joining two lines.
-        epilog = "\n\n".join(["[bold]Examples:[/bold]", *self.examples])
-        app.command(self.name, epilog=epilog)(self._callback())
+        app.command(self.name, epilog=examples_text(self.examples))(self._callback())
 
     def _callback(self) -> Callable[..., None]:
         """The function with the shared options added, as Typer takes it."""
@@ -75,11 +73,14 @@ class Command:
 
         hints = get_type_hints(function, include_extras=True)
         own = [
-            parameter.replace(annotation=hints[name]) for name, parameter in inspect.signature(function).parameters.items()
+            parameter.replace(annotation=hints[name])
+            for name, parameter in inspect.signature(function).parameters.items()
         ]
         keyword = inspect.Parameter.KEYWORD_ONLY
         shared = [
-            inspect.Parameter(name, keyword, annotation=hint, default=inspect.Parameter.empty if name == "context" else False)
+            inspect.Parameter(
+                name, keyword, annotation=hint, default=inspect.Parameter.empty if name == "context" else False
+            )
             for name, hint in _SHARED.items()
         ]
         callback.__doc__ = function.__doc__
@@ -89,6 +90,11 @@ class Command:
             [parameter.replace(kind=keyword) for parameter in own] + shared
         )
         return callback
+
+
+def examples_text(examples: Sequence[str]) -> str:
+    """The end of a help page."""
+    return "\b\n" + "\n".join(["Examples:", *(f"  {example}" for example in examples)])  # \b keeps the lines apart
 
 
 def command(name: str, *examples: str) -> Callable[[Callable[..., Reply]], Command]:

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Measure on your own photos, by the published protocols.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Measure on your own photos, by the published protocols."
+)
 
 
 @command(

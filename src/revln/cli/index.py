@@ -44,6 +44,9 @@ def index(
 
     Run it again at any time: only what is new or changed is read. Files that cannot be read are listed and skipped.
     """
+    from revln.sources import FolderSource
+
+    FolderSource(paths)  # a misspelt path is told before a memory is made
     opened = open_memory(memory, model, create=True)
     from revln.pipeline import index as index_photos
 
@@ -85,6 +88,6 @@ def show_report(report: IndexReport) -> None:
     say("Skipped:")
     for skipped in report.skipped[:_SKIPPED_SHOWN]:
         say(f"  {short_path(skipped.path)}: {plain(skipped.reason)}")
-    if more := len(report.skipped) - _SKIPPED_SHOWN:
-        if more > 0:
-            say(f"  ... and {more:,} more (use --json for all)")
+    more = len(report.skipped) - _SKIPPED_SHOWN
+    if more > 0:
+        say(f"  ... and {more:,} more (use --json for all)")

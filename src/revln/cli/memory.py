@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Look into a memory, teach it by hand, and keep it in order.")
+app = typer.Typer(
+    no_args_is_help=True, rich_markup_mode=None, help="Look into a memory, teach it by hand, and keep it in order."
+)
 
 
 @command(
@@ -36,7 +38,9 @@ def add(
     model: ModelName = None,
 ) -> Reply:
     """Teach the memory one thing: a photo with what is to be known of it, or a text alone."""
-    record = open_memory(memory, model, create=True).add(image=image, texts=tuple(text or ()), label=label, source=source)
+    record = open_memory(memory, model, create=True).add(
+        image=image, texts=tuple(text or ()), label=label, source=source
+    )
     about = record.texts[0] if record.kind == "text" else short_path(record.uri)
     return Reply(record.to_dict(), lambda: say(f"added {plain(about)} as {record.id}"))
 

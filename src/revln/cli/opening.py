@@ -1,4 +1,4 @@
-"""Opening the memory that a command works on."""
+"""Getting ready for what a command works on: the processor, the store, the memory."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def check_processor() -> None:
     """
     if missing := missing_features():
         raise RevlnError(
-            f"this processor lacks {', '.join(missing)}, which the store is compiled for: use a machine from 2013 or later"
+            f"this processor lacks {', '.join(missing)}, which the store needs: use a machine from 2013 or later"
         )
 
 
@@ -49,6 +49,7 @@ def memory_for_classes(path: Path | None, labels: list[str] | None, model: str |
 
     One that is named always has; the default one when it exists and no classes are given to choose from.
     """
+    check_processor()
     if path is None and (labels is not None or not default_memory().exists()):
         return None
     return open_memory(path, model)

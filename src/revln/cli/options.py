@@ -45,11 +45,15 @@ class KindName(StrEnum):
 
 MemoryPath = Annotated[
     Path | None,
-    typer.Option("--memory", metavar="DIR", help="The memory; REVLN_MEMORY or the one in your data folder if not given."),
+    typer.Option(
+        "--memory", metavar="DIR", help="The memory; REVLN_MEMORY or the one in your data folder if not given."
+    ),
 ]
 ModelName = Annotated[
     str | None,
-    typer.Option("--model", metavar="NAME", help="Model by name or directory; the memory's own, then base, if not given."),
+    typer.Option(
+        "--model", metavar="NAME", help="Model by name or directory; the memory's own, then base, if not given."
+    ),
 ]
 Where = Annotated[
     str | None,

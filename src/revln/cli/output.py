@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["Progress", "console", "note", "plain", "print_json", "progress_bar", "say", "short_path", "silence_stdout", "warn"]
+__all__ = [
+    "Progress",
+    "console",
+    "note",
+    "plain",
+    "print_json",
+    "progress_bar",
+    "say",
+    "short_path",
+    "silence_stdout",
+    "warn",
+]
 
 Progress = Callable[[int, int], None]
 

@@ -78,9 +78,9 @@ def _extensions() -> dict[str, EntryPoint]:
 
 
 def _placeholder(extension: EntryPoint) -> Any:
-    app = typer.Typer(help=_SUMMARIES.get(extension.name, f"Added by {extension.value}."), add_completion=False)
+    app = typer.Typer(help=_SUMMARIES.get(extension.name, f"Added by {extension.value}."))
     app.callback(invoke_without_command=True)(lambda: None)
-    group = typer.main.get_command(app)
+    group = typer.main.get_group(app)
     group.name = extension.name
     return group
 
@@ -90,16 +90,20 @@ def _loaded(extension: EntryPoint) -> Any:
         app = extension.load()
     except ModuleNotFoundError as error:
         if error.name is None or error.name.partition(".")[0] == "revln":
-            raise RevlnError(f"the command {extension.name!r} cannot be loaded: {error}: install revln again") from error
+            raise RevlnError(
+                f"the command {extension.name!r} cannot be loaded: {error}: install revln again"
+            ) from error
         raise MissingExtraError(error.name, extension.name) from error
-    return typer.main.get_command(app) if isinstance(app, typer.Typer) else app
+    return typer.main.get_group(app) if isinstance(app, typer.Typer) else app
 
 
 def _told(error: Any) -> int:
     """Tells of wrong usage, and what to type for help."""
     context = getattr(error, "ctx", None)
-    if type(error).__name__ != "NoArgsIsHelpError":
-        note(f"error: {plain(error.format_message())}")
+    if type(error).__name__ == "NoArgsIsHelpError":
+        note(error.format_message())
+        return _WRONG_USAGE
+    note(f"error: {plain(error.format_message())}")
     if context is not None:
         note(f"try: {context.command_path} --help")
     return _WRONG_USAGE if isinstance(error, _UsageError) else 1

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["search"]
 
+_KINDS_HELP = f"Find these instead of photos: {', '.join(KindName)}; repeatable."
+
 
 @command(
     "search",
@@ -28,7 +30,7 @@ __all__ = ["search"]
     'revln search "red car" --mode hybrid --paths',
 )
 def search(
-    text: Annotated[str | None, typer.Argument(metavar="[TEXT]", help="What to look for, as a sentence.")] = None,
+    text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What to look for, as a sentence.")] = None,
     image: Annotated[
         Path | None, typer.Option("--image", metavar="FILE", help="A photo that the hits should resemble.")
     ] = None,
@@ -47,9 +49,7 @@ def search(
     text_weight: Annotated[
         float, typer.Option("--text-weight", metavar="W", help="Say of the text when there is an image too, 0 to 1.")
     ] = 0.5,
-    kind: Annotated[
-        list[KindName] | None, typer.Option("--kind", help="Kinds of records to find, photos if not given; repeatable.")
-    ] = None,
+    kind: Annotated[list[KindName] | None, typer.Option("--kind", metavar="KIND", help=_KINDS_HELP)] = None,
     paths: Annotated[bool, typer.Option("--paths", help="Print the paths of the hits and nothing else.")] = False,
     memory: MemoryPath = None,
     model: ModelName = None,

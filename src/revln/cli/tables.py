@@ -17,27 +17,45 @@ _CAPTION_WIDTH = 60
 _LABELS_SHOWN = 3
 
 
-def show_hits(result: SearchResult) -> None:
-    """A table of hits; says first when none of them fits."""
+def show_hits(result: SearchResult, below: Path | None = None) -> None:
+    """A table of hits; says first when none of them fits.
+
+    Args:
+        result: of a search.
+        below: folder to which paths are shown relative.
+    """
     if not result.hits:
         say("Nothing found.")
         return
     if not result.matched:
         say("No photo fits well; the nearest are:")
+    out = console()
     table = _table()
-    table.add_column("#", justify="right")
-    table.add_column("fits", justify="right")
-    table.add_column("score", justify="right")
+    for heading in ("#", "fits", "score"):
+        table.add_column(heading, justify="right")
     table.add_column("photo", overflow="fold")
-    table.add_column("caption or label", max_width=_CAPTION_WIDTH, overflow="ellipsis", no_wrap=True)
+    if any(describe(hit) for hit in result.hits):
+        width = _CAPTION_WIDTH if out.is_terminal else None
+        table.add_column("caption or label", max_width=width, overflow="ellipsis", no_wrap=True)
     for hit in result.hits:
-        style = "" if result.matched else "dim"
-        table.add_row(str(hit.rank), _percent(hit.probability), f"{hit.score:.3f}", _path(hit), describe(hit), style=style)
-    console().print(table)
+        cells: list[str | Text] = [
+            str(hit.rank),
+            _percent(hit.probability),
+            f"{hit.score:.3f}",
+            _path(hit.record.uri, below),
+        ]
+        cells += [describe(hit)] * (len(table.columns) - len(cells))
+        table.add_row(*cells, style="" if result.matched else "dim")
+    out.print(table)
 
 
-def show_answers(answers: Sequence[Answer]) -> None:
-    """A table of classified photos, each with its next best classes and the records it rests on."""
+def show_answers(answers: Sequence[Answer], below: Path | None = None) -> None:
+    """A table of classified photos, each with its next best classes and the records it rests on.
+
+    Args:
+        answers: one a photo.
+        below: folder to which paths are shown relative.
+    """
     table = _table()
     for name in ("photo", "label"):
         table.add_column(name, overflow="fold")
@@ -47,7 +65,7 @@ def show_answers(answers: Sequence[Answer]) -> None:
     for answer in answers:
         others = ", ".join(f"{plain(it.label)} {_percent(it.confidence)}" for it in answer.labels[1:_LABELS_SHOWN])
         table.add_row(
-            Text(short_path(answer.uri)),
+            _path(answer.uri, below),
             Text(plain(answer.text), style="bold"),
             _percent(answer.confidence),
             Text(others),
@@ -94,10 +112,12 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _path(hit: Hit) -> Text:
-    uri = hit.record.uri
+def _path(uri: str, below: Path | None) -> Text:
     path = Path(uri)
-    return Text(short_path(uri), style=f"link {path.as_uri()}" if path.is_absolute() else "")
+    if not path.is_absolute():
+        return Text(plain(uri))
+    inside = below is not None and path.is_relative_to(below)
+    return Text(plain(str(path.relative_to(below))) if below and inside else short_path(uri), f"link {path.as_uri()}")
 
 
 def _evidence(answer: Answer) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from revln.config import NEIGHBOURS
 from revln.errors import InputError
 from revln.models import Model
 from revln.pipeline import Memory, classify_all
@@ -44,7 +45,7 @@ def evaluate_classification(
     memory: Memory | None = None,
     labels: Sequence[str] | None = None,
     model: Model | str | Path | None = None,
-    k: int = 20,
+    k: int = NEIGHBOURS,
     progress: Callable[[int, int], None] | None = None,
 ) -> ClassificationScores:
     """Classifies every photo below a folder, whose sub-folders are the labels.

@@ -85,7 +85,9 @@ def evaluate_retrieval(
 def _named_in(split: str | Path, described: Mapping[str, object]) -> list[str]:
     names = read_split(split)
     if strange := [name for name in names if name not in described]:
-        raise CaptionFileError(f"{split}: {_some(strange)} not in the caption file: give the captions that it belongs to")
+        raise CaptionFileError(
+            f"{split}: {_some(strange)} not in the caption file: give the captions that it belongs to"
+        )
     return names
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from revln.metrics.calibration import Line, fit_line, sigmoid
+from revln.metrics.calibration import Line, fit_line, lenient, sigmoid
 from revln.metrics.ranking import mean_average_precision, recall_at, retrieval_recall
 
-__all__ = ["Line", "fit_line", "mean_average_precision", "recall_at", "retrieval_recall", "sigmoid"]
+__all__ = ["Line", "fit_line", "lenient", "mean_average_precision", "recall_at", "retrieval_recall", "sigmoid"]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Line", "fit_line", "sigmoid"]
+__all__ = ["Line", "fit_line", "lenient", "sigmoid"]
 
 Line = tuple[float, float]
+_MIN_SLOPE = 1e-3
 Scores = npt.NDArray[np.floating]
 
 
@@ -21,12 +22,18 @@ def fit_line(positives: Scores, negatives: Scores) -> Line:
     """Slope and intercept of ``sigmoid(slope * score + intercept)``, by Platt scaling.
 
     Both classes weigh the same whatever their numbers, and targets are drawn in a little from 0 and 1, so that few
-    and separable scores do not give an infinite slope (Platt, 1999; Newton steps as in Lin, Lin & Weng, 2007).
+    and separable scores do not give an infinite slope (Platt, 1999; Newton steps as in Lin, Lin & Weng, 2007). The
+    slope is positive even where the scores are no help, since a better score must never be a smaller probability.
 
     Args:
         positives: scores [n] of what belongs together.
         negatives: scores [m] of what does not.
+
+    Raises:
+        ValueError: one of the two is empty.
     """
+    if not (len(positives) and len(negatives)):
+        raise ValueError(f"{len(positives)} positive and {len(negatives)} negative scores: need some of both")
     scores = np.concatenate([positives, negatives]).astype(np.float64)
     targets = np.concatenate(
         [
@@ -35,15 +42,34 @@ def fit_line(positives: Scores, negatives: Scores) -> Line:
         ]
     )
     weights = np.concatenate([np.full(len(part), 0.5 / len(part)) for part in (positives, negatives)])
-    features = np.stack([scores, np.ones_like(scores)], axis=1)
-    solution = np.zeros(2)
+    ones = np.ones_like(scores)
+    slope, intercept = _newton(np.stack([scores, ones], axis=1), np.zeros_like(scores), targets, weights)
+    if slope < _MIN_SLOPE:
+        slope, (intercept,) = _MIN_SLOPE, _newton(ones[:, None], _MIN_SLOPE * scores, targets, weights)
+    return float(slope), float(intercept)
+
+
+def lenient(line: Line, positives: Scores, accepted: float) -> Line:
+    """The line moved, where needed, so that at least a share of the positives gets a probability of one half."""
+    slope, intercept = line
+    return slope, max(intercept, -slope * float(np.quantile(positives, 1 - accepted)))
+
+
+def _newton(
+    features: npt.NDArray[np.float64],
+    offset: npt.NDArray[np.float64],
+    targets: npt.NDArray[np.float64],
+    weights: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Weights [f] of the features [n, f] in a logistic regression on targets [n], with an offset [n] kept fixed."""
+    solution = np.zeros(features.shape[1])
     for _ in range(100):
-        predicted = sigmoid(features @ solution)
+        predicted = sigmoid(features @ solution + offset)
         gradient = features.T @ (weights * (predicted - targets))
         curvature = (features * (weights * predicted * (1 - predicted))[:, None]).T @ features
-        step = np.linalg.solve(curvature + 1e-9 * np.eye(2), gradient)
+        step = np.linalg.solve(curvature + 1e-9 * np.eye(len(solution)), gradient)
         # A step of bounded length: far from the solution the curvature is flat and full steps overshoot.
         solution -= step * min(1.0, 5.0 / max(float(np.abs(step).max()), 1e-12))
         if np.abs(step).max() < 1e-8:
             break
-    return float(solution[0]), float(solution[1])
+    return solution

@@ -11,6 +11,7 @@ __all__ = ["mean_average_precision", "recall_at", "retrieval_recall"]
 
 _CUTS = (1, 5, 10)
 _ROWS = 1024
+_NEVER = np.iinfo(np.int64).max
 
 
 def recall_at(ranks: npt.NDArray[np.int64], cuts: tuple[int, ...] = _CUTS) -> dict[str, float]:
@@ -21,7 +22,8 @@ def recall_at(ranks: npt.NDArray[np.int64], cuts: tuple[int, ...] = _CUTS) -> di
 def retrieval_recall(images: Embedding, texts: Embedding, owners: npt.NDArray[np.int64]) -> dict[str, dict[str, float]]:
     """Cross-modal recall as published for Flickr8k (Hodosh et al., JAIR 2013, section 5).
 
-    An image finds its texts when any of them ranks within K; a text when its image does. Ties count against.
+    An image finds its texts when any of them ranks within K; a text when its image does. Ties count against. Rows that
+    are no numbers are never found, nor is an image without texts.
 
     Args:
         images: unit rows [n, dim].
@@ -32,17 +34,24 @@ def retrieval_recall(images: Embedding, texts: Embedding, owners: npt.NDArray[np
     image_best = np.full(len(images), -np.inf, dtype=np.float32)
     for start in range(0, len(texts), _ROWS):
         rows = slice(start, start + _ROWS)
-        scores = texts[rows] @ images.T
+        scores = _scores(texts[rows], images)
         own = scores[np.arange(len(scores)), owners[rows]]
-        text_ranks[rows] = (scores >= own[:, None]).sum(1) - 1
+        text_ranks[rows] = np.where(np.isfinite(own), (scores >= own[:, None]).sum(1) - 1, _NEVER)
         np.maximum.at(image_best, owners[rows], own)
     image_ranks = np.zeros(len(images), dtype=np.int64)
     for start in range(0, len(texts), _ROWS):
         rows = slice(start, start + _ROWS)
-        scores = texts[rows] @ images.T
+        scores = _scores(texts[rows], images)
         foreign = owners[rows][:, None] != np.arange(len(images))
         image_ranks += ((scores >= image_best) & foreign).sum(0)
+    image_ranks[~np.isfinite(image_best)] = _NEVER
     return {"image_to_text": recall_at(image_ranks), "text_to_image": recall_at(text_ranks)}
+
+
+def _scores(texts: Embedding, images: Embedding) -> Embedding:
+    scores: Embedding = texts @ images.T
+    scores[np.isnan(scores)] = -np.inf
+    return scores
 
 
 def mean_average_precision(
@@ -74,6 +83,8 @@ def mean_average_precision(
             scores[np.arange(len(scores)), np.arange(start, start + len(scores))] = -np.inf
         top = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         right = stored_classes[top] == query_classes[rows][:, None]
+        if exclude_self:  # where k is all there is, it comes last
+            right &= top != np.arange(start, start + len(top))[:, None]
         precision = np.cumsum(right, axis=1) / np.arange(1, top.shape[1] + 1)
         precisions.append((precision * right).sum(1) / np.maximum(right.sum(1), 1))
     return round(100 * float(np.concatenate(precisions).mean()), 2)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from revln.models.bundle import Bundle
 from revln.models.calibration import BackgroundCalibration
 from revln.models.card import Card
-from revln.models.encoder import BundleEncoder, cores
+from revln.models.encoder import BundleEncoder
+from revln.models.importing import import_bundle
 from revln.models.model import ImageLike, Model, load_model
-from revln.models.parallel import map_ordered
+from revln.models.parallel import cores, map_ordered
 from revln.models.registry import find_bundle, keep_bundle, list_bundles, open_bundle
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Model",
     "cores",
     "find_bundle",
+    "import_bundle",
     "keep_bundle",
     "list_bundles",
     "load_model",

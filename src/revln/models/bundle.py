@@ -8,7 +8,7 @@ from pathlib import Path
 from revln.errors import BundleError
 from revln.models.card import Card, sha256_of
 
-__all__ = ["CLASSES", "GOLDEN", "TEXT", "TOKENIZER", "VISION", "Bundle"]
+__all__ = ["BACKGROUND", "CLASSES", "GOLDEN", "TEXT", "TOKENIZER", "VISION", "Bundle"]
 
 VISION = "vision.onnx"
 TEXT = "text.onnx"
@@ -32,11 +32,10 @@ class Bundle:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.card = Card.read(directory)
-        for name in {*_REQUIRED, *self.card.files}:
+        for name in _REQUIRED:
             if name not in self.card.files:
                 raise BundleError(f"{directory / 'card.json'}: names no {name}: install or export the bundle again")
-            if Path(name).name != name:
-                raise BundleError(f"{directory / 'card.json'}: {name!r} is no plain file name")
+        for name in self.card.files:
             if not (directory / name).is_file():
                 raise BundleError(f"{directory / name}: missing: install or export the bundle again")
 
@@ -44,9 +43,11 @@ class Bundle:
         """Path of a file, after its hash was checked.
 
         Raises:
-            BundleError: the file is not what the card says.
+            BundleError: the file is not what the card says, or the card does not name it.
         """
         path = self.directory / name
+        if not self.has(name):
+            raise BundleError(f"{self.directory / 'card.json'}: names no {name}: install or export the bundle again")
         try:
             found = sha256_of(path)
         except OSError as error:
@@ -63,5 +64,11 @@ class Bundle:
         """For each class that the vision model tells apart its names, the plain one first; empty if it tells none."""
         if not self.has(CLASSES):
             return []
-        names: list[list[str]] = json.loads(self.file(CLASSES).read_text(encoding="utf-8"))
+        path = self.file(CLASSES)
+        try:
+            names: list[list[str]] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BundleError(f"{path}: no valid JSON: export the bundle again") from error
+        if not isinstance(names, list) or not all(isinstance(each, list) and each for each in names):
+            raise BundleError(f"{path}: no list with the names of each class: export the bundle again")
         return names

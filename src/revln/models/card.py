@@ -6,17 +6,21 @@ import dataclasses
 import hashlib
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from revln.errors import BundleError
 
-__all__ = ["CARD_VERSION", "Card", "ImageInput", "TextInput", "sha256_of"]
+__all__ = ["CARD_VERSION", "Card", "ImageInput", "Layout", "TextInput", "sha256_of"]
 
 CARD_VERSION = 1
 _FILE = "card.json"
+Layout = Literal["nhwc-uint8", "nchw-float"]
+# A name and a version become part of the name of a directory in the user's store.
+_PLAIN_NAME = re.compile(r"\w[\w.+-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class ImageInput:
 
     side: int
     max_aspect: float | None
-    layout: str
+    layout: Layout
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
 
@@ -45,11 +49,14 @@ class TextInput:
 
     Attributes:
         max_tokens: longer sentences are cut.
-        pad_to_max: every sentence is padded to ``max_tokens``, for graphs of a fixed length.
+        pad_to_max: every sentence is padded to ``max_tokens``, for graphs of a fixed length and for those that are
+            not told what is padding.
+        pad_id: the token that stands at padding.
     """
 
     max_tokens: int
     pad_to_max: bool = False
+    pad_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +95,9 @@ class Card:
 
     @property
     def id(self) -> str:
-        """Name, version and a hash of the files: two bundles with one id give the same vectors."""
-        digest = hashlib.sha256(json.dumps(sorted(self.files.items())).encode()).hexdigest()
+        """Name, version and a hash of the files and their inputs: two bundles with one id give the same vectors."""
+        parts = (sorted(self.files.items()), dataclasses.asdict(self.image), dataclasses.asdict(self.text))
+        digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
         return f"{self.name}-{self.version}-{digest[:10]}"
 
     def to_dict(self) -> dict[str, Any]:
@@ -130,14 +138,42 @@ class Card:
             for name in ("languages", "weights", "data"):
                 given[name] = tuple(given.get(name, ()))
             card = cls(image=ImageInput(**image), text=TextInput(**given.pop("text")), **given)
-        except (KeyError, TypeError, AttributeError) as error:
+            problem = _problem(card)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise BundleError(f"{path}: incomplete: {error}: install or export the bundle again") from error
+        if problem is not None:
+            raise BundleError(f"{path}: unusable: {problem}: install or export the bundle again")
         return card
 
     @property
     def max_aspect(self) -> float:
         """``image.max_aspect`` as ``Transform`` takes it."""
         return math.inf if self.image.max_aspect is None else self.image.max_aspect
+
+
+def _problem(card: Card) -> str | None:
+    """What is wrong with a card that somebody else wrote; None when nothing is."""
+    image, text = card.image, card.text
+    rules = {
+        f"name {card.name!r}": isinstance(card.name, str) and _PLAIN_NAME.fullmatch(card.name),
+        f"version {card.version!r}": isinstance(card.version, str) and _PLAIN_NAME.fullmatch(card.version),
+        f"dim {card.dim!r}": isinstance(card.dim, int) and card.dim > 0,
+        f"languages {card.languages!r}": all(isinstance(language, str) for language in card.languages),
+        f"files {card.files!r}": isinstance(card.files, dict),
+        f"side {image.side!r}": isinstance(image.side, int) and image.side > 0,
+        f"max_aspect {image.max_aspect!r}": image.max_aspect is None or image.max_aspect >= 1,
+        f"layout {image.layout!r}": image.layout in get_args(Layout),
+        f"mean {image.mean!r}": len(image.mean) == 3 and all(0 <= value <= 1 for value in image.mean),
+        f"std {image.std!r}": len(image.std) == 3 and all(0 < value < math.inf for value in image.std),
+        f"max_tokens {text.max_tokens!r}": isinstance(text.max_tokens, int) and text.max_tokens > 0,
+        f"pad_id {text.pad_id!r}": isinstance(text.pad_id, int) and text.pad_id >= 0,
+    }
+    # A plain name: not ``../x``, and no other directory's on any system.
+    rules |= {
+        f"{name!r} is no plain file name": not re.search(r"[/\\:]", name) and name.strip(".") != ""
+        for name in (card.files if isinstance(card.files, dict) else ())
+    }
+    return next((rule for rule, kept in rules.items() if not kept), None)
 
 
 def sha256_of(path: Path) -> str:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image
+from PIL import Image, ImageOps
 
+from revln.errors import ImageError
 from revln.images import open_image, to_rgb
 from revln.models.bundle import Bundle
 from revln.models.card import Card
@@ -22,6 +24,7 @@ __all__ = ["ImageLike", "Model", "load_model"]
 
 ImageLike = str | Path | Image.Image | npt.NDArray[np.uint8]
 _TEXTS = 64
+_NAME_TEMPLATES = ("{}", "a photo of a {}")
 
 
 class Model:
@@ -73,7 +76,9 @@ class Model:
         Raises:
             BundleError: the model is damaged.
         """
-        # Like lengths together, so that no chunk is mostly padding.
+        if len(texts) <= _TEXTS:
+            return self.encoder.encode_texts(texts)
+        # Like lengths together, so that no chunk is mostly padding; a chunk a core at a time.
         order = np.array(sorted(range(len(texts)), key=lambda index: len(texts[index])), dtype=np.int64)
         chunks = [order[start : start + _TEXTS] for start in range(0, len(order), _TEXTS)]
         rows = np.zeros((len(texts), self.dim), dtype=np.float32)
@@ -82,8 +87,22 @@ class Model:
             rows[chunk] = vectors
         return rows
 
+    def encode_names(self, names: Sequence[str]) -> Embedding:
+        """Unit rows [n, dim] of class names: the mean over a few ways to put them (Radford et al., 2021, 3.1.4)."""
+        plain = [name.replace("_", " ") for name in names]
+        rows = np.zeros((len(plain), self.dim), dtype=np.float32)
+        for template in _NAME_TEMPLATES:
+            rows += self.encode_texts([template.format(name) for name in plain])
+        unit: Embedding = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+        return unit
+
+    @cached_property
+    def class_vectors(self) -> Embedding:
+        """Unit rows [classes, dim] of the first names of the vision model's own classes."""
+        return self.encode_names([names[0] for names in self.encoder.classes])
+
     def look(self, images: Sequence[ImageLike]) -> Iterator[ImageEncoding]:
-        """Embedding and class logits of each image, in order, one row each."""
+        """Embedding and class logits of each image, in order, one row each; see ``encode_images``."""
         self.encoder.warm_up()
         return map_ordered(self._look_at, images)
 
@@ -93,14 +112,29 @@ class Model:
 
     def _look_at(self, image: ImageLike) -> ImageEncoding:
         if isinstance(image, str | Path):
-            opened = open_image(image, min_side=self.encoder.transform.min_side)
+            rgb = open_image(image, min_side=self.encoder.transform.min_side)
         else:
-            opened = to_rgb(image if isinstance(image, Image.Image) else Image.fromarray(image))
-        return self.encoder.encode_pixels(self.encoder.transform(opened)[None])
+            rgb = _rgb(image)
+        return self.encoder.encode_pixels(self.encoder.transform(rgb)[None])
+
+
+def _rgb(image: Image.Image | npt.NDArray[np.uint8]) -> Image.Image:
+    """An image that is in memory already, upright as files are read."""
+    if isinstance(image, Image.Image):
+        try:
+            return to_rgb(ImageOps.exif_transpose(image))
+        except (OSError, ValueError, SyntaxError) as error:  # Pillow reads an opened file's pixels only now
+            raise ImageError("image", str(error)) from error
+    if image.dtype != np.uint8 or image.ndim not in {2, 3} or 0 in image.shape:
+        raise ImageError("array", f"shape {image.shape} of {image.dtype}, not [height, width, 3] of uint8")
+    try:
+        return to_rgb(Image.fromarray(image))
+    except TypeError as error:  # a number of channels that no image has
+        raise ImageError("array", f"shape {image.shape}, not [height, width, 3]") from error
 
 
 def load_model(name_or_directory: str | Path = "base") -> Model:
-    """Opens a bundle: one that ships, one of the user's store, or a directory.
+    """Opens a bundle: one that ships or lies in the user's store, by its name or id; or a directory.
 
     Raises:
         BundleError: there is no such bundle, or it is damaged.

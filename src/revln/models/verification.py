@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +13,7 @@ from revln.errors import BundleError
 from revln.images import open_image
 from revln.models.bundle import GOLDEN
 from revln.models.encoder import BundleEncoder
+from revln.types import Embedding
 
 __all__ = ["verify_bundle", "write_golden"]
 
@@ -44,16 +47,27 @@ def verify_bundle(encoder: BundleEncoder) -> list[str]:
             problems.append(str(error))
     if problems or not bundle.has(GOLDEN):
         return problems
-    with np.load(bundle.file(GOLDEN), allow_pickle=False) as golden:
-        replayed = {
-            "image": (encoder.encode_pixels(golden["pixels"]).embeddings, golden["image_embeddings"]),
-            "text": (encoder.encode_texts(golden["sentences"].tolist()), golden["text_embeddings"]),
-        }
-    for tower, (found, recorded) in replayed.items():
-        distance = float((1 - (found * recorded).sum(axis=1)).max())
+    try:
+        with np.load(bundle.file(GOLDEN), allow_pickle=False) as golden:
+            pixels, sentences = golden["pixels"], golden["sentences"].tolist()
+            recorded = {"image": golden["image_embeddings"], "text": golden["text_embeddings"]}
+        replayed = {"image": encoder.encode_pixels(pixels).embeddings, "text": encoder.encode_texts(sentences)}
+    except BundleError as error:
+        return [str(error)]
+    except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        return [f"{bundle.directory / GOLDEN}: holds no golden inputs ({error}): export the bundle again"]
+    for tower, found in replayed.items():
+        distance = _distance(found, recorded[tower])
         if not distance <= _TOLERANCE:
             problems.append(
                 f"{bundle.directory}: the {tower} tower gives other vectors than recorded (cosine distance "
                 f"{distance:.4f}): upgrade onnxruntime or report this processor"
             )
     return problems
+
+
+def _distance(found: Embedding, recorded: Embedding) -> float:
+    """Largest cosine distance between two lists of unit rows [n, dim]; infinite when they are not comparable."""
+    if found.shape != recorded.shape:
+        return math.inf
+    return float((1 - (found * recorded).sum(axis=1)).max(initial=0.0))

@@ -10,17 +10,18 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from revln.answer import ClassificationSources, LabelSet, decide
+from revln.answer import ClassificationSources, LabelSet, Neighbours, decide
+from revln.config import NEIGHBOURS
 from revln.errors import QueryError
 from revln.models import ImageLike, Model, load_model
-from revln.pipeline.memory import Memory, sql_string
+from revln.pipeline.memory import Memory
 from revln.protocols import RowIds
 from revln.retrieve import QueryVector, Searcher
-from revln.types import Answer, Embedding, Hit, ImageEncoding, LabelScore
+from revln.store.words import sql_string
+from revln.types import Answer, Embedding, ImageEncoding, LabelScore
 
 __all__ = ["Classifier", "classify", "classify_all"]
 
-_TEMPLATES = ("{}", "a photo of a {}")
 _TOP = 5
 
 
@@ -35,16 +36,13 @@ class Classifier:
     """
 
     def __init__(
-        self, model: Model, memory: Memory | None = None, labels: Sequence[str] | None = None, k: int = 20
+        self, model: Model, memory: Memory | None = None, labels: Sequence[str] | None = None, k: int = NEIGHBOURS
     ) -> None:
         if k < 1:
             raise QueryError(f"k is {k}: ask at least 1 neighbour")
         self._model, self._memory, self._k = model, memory, k
-        self._counts = Counter(memory.label_counts()) if memory is not None else Counter[str]()
-        names = list(dict.fromkeys(label.strip() for label in labels)) if labels is not None else sorted(self._counts)
-        if "" in names or (labels is not None and not names):
-            raise QueryError("an empty label: give names, as in --labels daisy,rose")
-        self.labels = names
+        self._counts = Counter({} if memory is None else memory.label_counts())
+        self.labels = sorted(self._counts) if labels is None else _names(labels)
 
     @cached_property
     def _labelled(self) -> tuple[Searcher, RowIds] | None:
@@ -57,11 +55,10 @@ class Classifier:
     @cached_property
     def label_set(self) -> LabelSet:
         """The labels with what is known of them."""
-        classes = self._model.encoder.classes
         return LabelSet.make(
             self.labels,
-            self._describe(self.labels),
-            self._describe([names[0] for names in classes]) if classes else None,
+            self._model.encode_names(self.labels),
+            self._model.class_vectors if self._model.encoder.classes else None,
             [self._counts[label] for label in self.labels],
         )
 
@@ -72,23 +69,18 @@ class Classifier:
         neighbours = self.neighbours(seen.embeddings[0])
         return decide(uri, self.label_set, self.sources(seen, neighbours), neighbours)
 
-    def sources(self, seen: ImageEncoding, neighbours: Sequence[Hit]) -> ClassificationSources:
+    def sources(self, seen: ImageEncoding, neighbours: Neighbours | None) -> ClassificationSources:
         """What each witness says, one by one."""
         logits = None if seen.logits is None else seen.logits[0]
         return ClassificationSources.of(self.label_set, seen.embeddings[0], logits, neighbours)
 
-    def neighbours(self, embedding: Embedding) -> tuple[Hit, ...]:
-        """Labelled records nearest to an image by their pictures."""
+    def neighbours(self, embedding: Embedding) -> Neighbours | None:
+        """Labelled records nearest to an image by their pictures; None when there are none."""
         if self._labelled is None:
-            return ()
+            return None
         searcher, allowed = self._labelled
-        return searcher.nearest(QueryVector(embedding, "image"), "image", self._k, allowed)
-
-    def _describe(self, names: Sequence[str]) -> Embedding:
-        """Unit rows of names: the mean over a few ways to put them (Radford et al., 2021, section 3.1.4)."""
-        plain = [name.replace("_", " ") for name in names]
-        rows = sum(self._model.encode_texts([template.format(name) for name in plain]) for template in _TEMPLATES)
-        return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+        hits, vectors = searcher.nearest_images(QueryVector(embedding, "image"), self._k, allowed)
+        return Neighbours(hits, vectors) if hits else None
 
     def _own_class(self, uri: str, seen: ImageEncoding) -> Answer:
         classes = self._model.encoder.classes
@@ -108,7 +100,7 @@ def classify(
     memory: Memory | None = None,
     labels: Sequence[str] | None = None,
     model: Model | str | Path | None = None,
-    k: int = 20,
+    k: int = NEIGHBOURS,
 ) -> Answer:
     """Class of one image, with the records that speak for it.
 
@@ -132,7 +124,7 @@ def classify_all(
     memory: Memory | None = None,
     labels: Sequence[str] | None = None,
     model: Model | str | Path | None = None,
-    k: int = 20,
+    k: int = NEIGHBOURS,
     progress: Callable[[int, int], None] | None = None,
 ) -> Iterator[Answer]:
     """``classify`` for many images, in order, on all cores."""
@@ -145,6 +137,15 @@ def classify_all(
         yield classifier.classify(uri, seen)
         if progress is not None:
             progress(done, len(images))
+
+
+def _names(labels: Sequence[str]) -> list[str]:
+    if isinstance(labels, str):
+        raise QueryError(f"labels are given as one string {labels!r}: give a list of names")
+    names = list(dict.fromkeys(label.strip() for label in labels))
+    if not names or "" in names:
+        raise QueryError("an empty label: give names, as in --labels daisy,rose")
+    return names
 
 
 def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:

@@ -6,18 +6,16 @@ import dataclasses
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from revln.errors import ImageError
-from revln.images import load_photo
 from revln.models import map_ordered
 from revln.pipeline.memory import Memory
+from revln.pipeline.photos import EncodedPhoto, encode_photo
 from revln.protocols import Source
 from revln.sources import FolderSource, read_captions
-from revln.store import Row
-from revln.types import Candidate, Embedding, IndexReport, PhotoMeta, Skipped
+from revln.types import Candidate, IndexReport, Skipped
 
 __all__ = ["Progress", "index", "index_source"]
 
@@ -28,20 +26,20 @@ _BATCH_SECONDS = 10.0  # what a kill can cost at most
 
 
 def index(
-    paths: Sequence[str | Path],
+    paths: str | Path | Sequence[str | Path],
     *,
     memory: Memory,
     captions: str | Path | None = None,
     labels_from_folders: bool = False,
     source: str = "files",
-    exclude: Sequence[str] = (),
+    exclude: str | Sequence[str] = (),
     prune: bool = False,
     progress: Progress | None = None,
 ) -> IndexReport:
     """Brings a memory up to date with folders of photos. Unchanged files are not read; a killed run is resumed.
 
     Args:
-        paths: folders or files.
+        paths: folders or files; one or several.
         memory: where the records go.
         captions: caption file: CSV with the columns ``image,caption``, COCO captions JSON or Karpathy JSON.
         labels_from_folders: the name of a photo's folder is its label.
@@ -54,20 +52,26 @@ def index(
         InputError: a path does not exist, or the caption file cannot be used.
         MemoryStoreError: the memory cannot be written; what was reported as done is kept.
     """
-    roots = [Path(path) for path in paths]
+    started = time.monotonic()
+    # A string is a sequence of strings too, and "*.png" would leave out all that its letters match.
+    roots = [_absolute(Path(path)) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     folder = FolderSource(
         roots,
         name=source,
-        exclude=exclude,
+        exclude=[exclude] if isinstance(exclude, str) else exclude,
         labels_from_folders=labels_from_folders,
         captions=None if captions is None else read_captions(captions),
     )
-    pruned = memory.missing(source, [root.absolute() for root in roots]) if prune else []
     report = index_source(folder, memory=memory, progress=progress)
-    if not pruned:
+    if not prune:
         return report
-    deleted = memory.delete(ids=pruned)
-    return dataclasses.replace(report, pruned=deleted, records=len(memory))
+    pruned = memory.delete(ids=memory.missing(source, roots))
+    return dataclasses.replace(report, pruned=pruned, records=len(memory), seconds=time.monotonic() - started)
+
+
+def _absolute(path: Path) -> Path:
+    """As ``FolderSource`` has it, so that its records lie under the same roots."""
+    return path.resolve() if ".." in path.parts else path.absolute()
 
 
 def index_source(source: Source, *, memory: Memory, progress: Progress | None = None) -> IndexReport:
@@ -89,16 +93,6 @@ def index_source(source: Source, *, memory: Memory, progress: Progress | None = 
     )
 
 
-class _Encoded(NamedTuple):
-    """A photo ready to be stored, without the pixels, of which too many would be in flight."""
-
-    candidate: Candidate
-    meta: PhotoMeta
-    content_hash: str
-    thumb: bytes
-    vector: Embedding
-
-
 class _Run:
     """The state of one run: counts, and the batch that is not stored yet."""
 
@@ -111,7 +105,7 @@ class _Run:
         # Counted in a pass of its own, so that nothing about the files needs to be kept.
         self._total = sum(1 for _ in source.scan()) if progress else 0
         self._done = 0
-        self._batch: list[_Encoded] = []
+        self._batch: list[EncodedPhoto] = []
         self._flushed = time.monotonic()
         self.added = self.updated = self.unchanged = self.ignored = 0
         self.skipped: list[Skipped] = []
@@ -130,16 +124,16 @@ class _Run:
                 self.ignored += 1
             self._advance()
 
-    def encode(self, candidate: Candidate) -> _Encoded | Skipped:
+    def encode(self, candidate: Candidate) -> EncodedPhoto | Skipped:
         """Reads and encodes a photo; runs in the worker threads."""
         try:
-            photo = load_photo(candidate.path, self._encoder.transform)
+            return encode_photo(candidate, self._encoder)
         except ImageError as error:
             return Skipped(candidate.uri, error.reason)
-        vector = self._encoder.encode_pixels(photo.pixels[None]).embeddings[0]
-        return _Encoded(candidate, photo.meta, photo.content_hash, photo.thumb, vector)
+        except MemoryError:
+            return Skipped(candidate.uri, "not enough memory")
 
-    def take(self, encoded: _Encoded | Skipped) -> None:
+    def take(self, encoded: EncodedPhoto | Skipped) -> None:
         """Adds a photo to the batch, and stores the batch when it is due."""
         if isinstance(encoded, Skipped):
             self.skipped.append(encoded)
@@ -156,22 +150,9 @@ class _Run:
             self._memory.table.upkeep()
 
     def _flush(self) -> None:
-        texts = [_texts(encoded) for encoded in self._batch]
-        flat = [text for group in texts for text in group]
-        vectors = self._memory.model.encode_texts(flat)
-        parts = np.split(vectors, np.cumsum([len(group) for group in texts])[:-1]) if texts else []
-        rows = [
-            Row(
-                photo.candidate,
-                group,
-                photo.meta,
-                photo.content_hash,
-                photo.thumb,
-                photo.vector,
-                part if group else None,
-            )
-            for photo, group, part in zip(self._batch, texts, parts, strict=True)
-        ]
+        vectors = self._memory.model.encode_texts([text for photo in self._batch for text in photo.texts])
+        ends = np.cumsum([len(photo.texts) for photo in self._batch])
+        rows = [photo.row(vectors[end - len(photo.texts) : end]) for photo, end in zip(self._batch, ends, strict=True)]
         counts = self._memory.table.upsert(rows)
         self.added += counts.added
         self.updated += counts.updated
@@ -181,9 +162,3 @@ class _Run:
     def _advance(self) -> None:
         self._done += 1
         self._progress(self._done, max(self._total, self._done))
-
-
-def _texts(encoded: _Encoded) -> tuple[str, ...]:
-    """Captions from outside the file, then the file's own."""
-    own = encoded.meta.caption
-    return tuple(dict.fromkeys((*encoded.candidate.texts, *([own] if own else []))))

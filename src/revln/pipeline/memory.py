@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -12,21 +13,24 @@ from pathlib import Path
 import numpy as np
 
 from revln.config import default_memory
-from revln.errors import MemoryStoreError, QueryError
-from revln.images import load_photo
+from revln.errors import ImageError, MemoryStoreError, QueryError
+from revln.images import os_reason
 from revln.models import BundleEncoder, ImageLike, Model, find_bundle, keep_bundle, load_model
+from revln.pipeline.photos import encode_photo
 from revln.retrieve import Mode, QueryVector, Searcher, compile_where, mix
 from revln.store import MemoryInfo, RecordTable, Row, VectorIndex
+from revln.store.manifest import MANIFEST_FILE
+from revln.store.words import sql_string
 from revln.text import foreign_script
 from revln.types import Candidate, Embedding, Kind, Modality, Record, SearchResult, record_id
 
-__all__ = ["Memory", "sql_string"]
+__all__ = ["Memory"]
 
 
 class Memory:
     """Photos and other knowledge that can be searched; adding records is all the teaching there is.
 
-    Searching sees what other processes have added meanwhile.
+    Searching sees what other processes have added meanwhile. Safe in threads.
 
     Attributes:
         table: the records.
@@ -37,6 +41,7 @@ class Memory:
         self.table = table
         self._model = model
         self._index: VectorIndex | None = None
+        self._reading = threading.Lock()
 
     @classmethod
     def open(
@@ -55,10 +60,14 @@ class Memory:
         """
         directory = Path(path) if path is not None else default_memory()
         asked = model if isinstance(model, Model) or model is None else load_model(model)
-        if create and not (directory / "memory.json").exists():
+        if create and not _is_memory(directory):
             asked = asked or load_model()
             keep_bundle(asked.bundle)
-            return cls(RecordTable.create(directory, asked.id, asked.dim), asked)
+            try:
+                return cls(RecordTable.create(directory, asked.id, asked.dim), asked)
+            except MemoryStoreError:
+                if not _is_memory(directory):  # else another process has made it meanwhile
+                    raise
         table = RecordTable.open(directory)
         made_with = table.snapshot.manifest.encoder_id
         if asked is not None and asked.id != made_with:
@@ -78,18 +87,19 @@ class Memory:
         """The model that the memory was made with.
 
         Raises:
-            BundleError: it is no longer at hand.
+            MemoryStoreError: it is no longer at hand.
         """
-        if self._model is None:
-            made_with = self.table.snapshot.manifest.encoder_id
-            bundle = find_bundle(made_with)
-            if bundle is None:
-                raise MemoryStoreError(
-                    f"{self.path}: was made with the model {made_with}, which is not at hand: give its directory "
-                    "as the model, or index the photos into a new memory"
-                )
-            self._model = Model(BundleEncoder(bundle))
-        return self._model
+        with self._reading:
+            if self._model is None:
+                made_with = self.table.snapshot.manifest.encoder_id
+                bundle = find_bundle(made_with)
+                if bundle is None:
+                    raise MemoryStoreError(
+                        f"{self.path}: was made with the model {made_with}, which is not at hand: give its directory "
+                        "as the model, or index the photos into a new memory"
+                    )
+                self._model = Model(BundleEncoder(bundle))
+            return self._model
 
     def __len__(self) -> int:
         return self.table.refresh().count()
@@ -139,15 +149,18 @@ class Memory:
 
     def searcher(self) -> Searcher:
         """Search over the memory as it is now, with vectors of one's own; later changes do not reach it."""
-        snapshot = self.table.refresh()
-        self._index = VectorIndex(snapshot) if self._index is None else self._index.refreshed(snapshot)
-        return Searcher(snapshot, self._index, self.model.encoder.calibration)
+        calibration = self.model.encoder.calibration
+        with self._reading:  # one thread reads the vectors, and nobody gets those of another version
+            snapshot = self.table.refresh()
+            index = VectorIndex(snapshot) if self._index is None else self._index.refreshed(snapshot)
+            self._index = index
+        return Searcher(snapshot, index, calibration)
 
     def add(
         self,
         *,
         image: str | Path | None = None,
-        texts: Sequence[str] = (),
+        texts: str | Sequence[str] = (),
         label: str | None = None,
         source: str = "manual",
     ) -> Record:
@@ -160,29 +173,19 @@ class Memory:
             ImageError: the image cannot be read.
             MemoryStoreError: the memory cannot be written.
         """
-        kept = tuple(text.strip() for text in texts if text.strip())
+        given = [texts] if isinstance(texts, str) else texts
+        kept = tuple(dict.fromkeys(text.strip() for text in given if text.strip()))
+        label = (label or "").strip() or None
         if image is None and not kept:
             raise QueryError("nothing to add: give an image, a text, or both")
-        vectors = self.model.encode_texts(kept) if kept else None
         if image is None:
             uri = record_id(source, "text", "\n".join(kept))
             candidate = Candidate(source, "text", uri, Path(uri), 0, 0, kept, label)
-            row = Row(candidate, kept, text_vectors=vectors)
+            row = Row(candidate, kept, text_vectors=self.model.encode_texts(kept))
         else:
-            path = Path(os.path.abspath(image))  # noqa: PTH100 - links stay as the user named them
-            encoder = self.model.encoder
-            photo = load_photo(path, encoder.transform)
-            stat = path.stat()
-            candidate = Candidate(source, "image", str(path), path, stat.st_size, stat.st_mtime_ns, kept, label)
-            row = Row(
-                candidate,
-                kept,
-                photo.meta,
-                photo.content_hash,
-                photo.thumb,
-                encoder.encode_pixels(photo.pixels[None]).embeddings[0],
-                vectors,
-            )
+            candidate = _candidate(Path(image), source, kept, label)
+            photo = encode_photo(candidate, self.model.encoder)
+            row = photo.row(self.model.encode_texts(photo.texts))
         self.table.upsert([row])
         snapshot = self.table.snapshot
         row_ids = snapshot.row_ids(f"id = {sql_string(candidate.id)}")
@@ -235,7 +238,7 @@ class Memory:
         return self.table.refresh().info()
 
     def label_counts(self) -> dict[str, int]:
-        """Number of photos of each label."""
+        """Number of records of each label."""
         snapshot = self.table.refresh()
         return dict(Counter(snapshot.column("label", snapshot.row_ids("label IS NOT NULL")).values()))
 
@@ -269,13 +272,17 @@ class Memory:
         return QueryVector(mixed, "text" if text_weight >= 0.5 else "image")
 
     def _given(self, vector: Embedding) -> QueryVector:
-        row = np.asarray(vector, dtype=np.float32).reshape(-1)
-        length = float(np.linalg.norm(row))
+        try:
+            row = np.asarray(vector, dtype=np.float64).reshape(-1)
+        except (TypeError, ValueError) as error:
+            raise QueryError(f"the vector holds no numbers ({error}): give {self.model.dim} of them") from error
+        with np.errstate(over="ignore"):
+            length = float(np.linalg.norm(row))
         if row.shape != (self.model.dim,) or not np.isfinite(length) or length == 0:
             raise QueryError(
                 f"the vector has shape {np.shape(vector)}: give {self.model.dim} finite numbers, not all 0"
             )
-        return QueryVector(row / length, "image")
+        return QueryVector((row / length).astype(np.float32), "image")
 
     def _warnings(self, text: str | None) -> tuple[str, ...]:
         languages = self.model.card.languages
@@ -286,9 +293,18 @@ class Memory:
         return (f"the query is in {script} script, the model knows {trained} only: the hits may not fit",)
 
 
-def sql_string(value: str) -> str:
-    """A value as an SQL literal."""
-    return "'" + value.replace("'", "''") + "'"
+def _is_memory(directory: Path) -> bool:
+    # Not ``Path.exists``, which raises where the folder may not be looked into; opening then says so.
+    return os.path.exists(directory / MANIFEST_FILE)  # noqa: PTH110
+
+
+def _candidate(path: Path, source: str, texts: tuple[str, ...], label: str | None) -> Candidate:
+    path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as the user named them
+    try:
+        status = path.stat()
+    except OSError as error:
+        raise ImageError(path, os_reason(error)) from error
+    return Candidate(source, "image", str(path), path, status.st_size, status.st_mtime_ns, texts, label)
 
 
 def _is_gone(uri: str) -> bool:

@@ -16,7 +16,7 @@ from revln.retrieve.evidence import QueryVector, match
 from revln.retrieve.filters import compile_where, conjunction, one_of
 from revln.retrieve.fusion import reciprocal_rank_fusion
 from revln.retrieve.sort import parse_sort
-from revln.types import KINDS, Hit, Kind, Modality, Record, SearchResult
+from revln.types import KINDS, Embedding, Hit, Kind, Record, SearchResult
 
 __all__ = ["MODES", "PHOTO_KINDS", "Mode", "QueryVector", "Searcher"]
 
@@ -132,21 +132,21 @@ class Searcher:
         hits = self._hits(found[offset : offset + k], query, offset)
         return SearchResult(hits=hits, matched=matched, seconds=time.perf_counter() - started)
 
-    def nearest(
-        self, query: QueryVector, stored: Modality, k: int, allowed: RowIds | None = None
-    ) -> tuple[Hit, ...]:
-        """The ``k`` records of any kind whose vectors of one modality are nearest.
+    def nearest_images(
+        self, query: QueryVector, k: int, allowed: RowIds | None = None
+    ) -> tuple[tuple[Hit, ...], Embedding]:
+        """The ``k`` records of any kind whose pictures are nearest, and their vectors [n, dim].
 
         Args:
             query: what to be near to.
-            stored: which of the records' vectors to look at.
             k: how many, at least 1.
             allowed: only these records, ascending; ``None`` for all.
         """
-        matches = self.index.search(query.vector, k, stored, allowed)
-        chances = self.calibration.probability(query.vector, matches.scores, query.modality, stored)
+        matches = self.index.search(query.vector, k, "image", allowed)
+        chances = self.calibration.probability(query.vector, matches.scores, query.modality, "image")
         columns = (matches.row_ids, matches.scores, matches.scores, chances)
-        return self._hits([_Found(*values) for values in zip(*(c.tolist() for c in columns), strict=True)], query, 0)
+        found = [_Found(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
+        return self._hits(found, query, 0), self.index.image_vectors(matches.row_ids)
 
     def _ranked(
         self, query: QueryVector | None, text: str | None, mode: Mode, scope: _Scope, depth: int

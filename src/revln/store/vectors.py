@@ -125,6 +125,26 @@ class VectorIndex:
         found = _nearest(queries, blocks, k, modality)
         return found if query.ndim > 1 else VectorMatches(*(values[0] for values in found))
 
+    def image_vectors(self, row_ids: RowIds) -> Embedding:
+        """Image vectors [n, dim] of rows that have one, in the order asked.
+
+        Raises:
+            KeyError: a row has no image vector.
+        """
+        vectors = np.empty((len(row_ids), self._manifest.dim), np.float32)
+        missing = np.ones(len(row_ids), bool)
+        for block in self._blocks["image"]:
+            if len(block.row_ids) == 0:
+                continue
+            order = np.argsort(block.row_ids)
+            places = np.searchsorted(block.row_ids, row_ids, sorter=order).clip(max=len(order) - 1)
+            here = block.row_ids[order[places]] == row_ids
+            vectors[here] = block.vectors[order[places[here]]]
+            missing &= ~here
+        if missing.any():
+            raise KeyError(int(row_ids[missing][0]))
+        return vectors
+
 
 def _part(fragment: lance.LanceFragment) -> _Part:
     files = tuple(file.path for file in fragment.data_files())

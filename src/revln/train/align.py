@@ -129,7 +129,6 @@ class _Run:
     def __init__(self, config: AlignConfig, data: AlignData, out: Path, limit: int | None) -> None:
         self.config, self.out = config, out
         out.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(config.seed)
         captions = read_captions(data.captions)
         train, dev = (read_split(split)[:limit] for split in (data.train, data.dev))
         for name in (*train, *dev):
@@ -164,6 +163,7 @@ class _Run:
         self.class_tokens = [tokens(names) for names in load_class_names()]
 
         classifier = efficientnet.load_pretrained(config.vision)._fc
+        torch.manual_seed(config.seed)  # here, since computing features draws random numbers and reading them does not
         self.towers = Towers(config, classifier)
         self.towers.image.fit_statistics(self.train_features[:, 0])
         self.class_features = ClassFeatures(self.train_features[:, 0], classifier)

@@ -17,6 +17,8 @@ from revln.errors import MissingExtraError
 
 __all__ = ["ClassFeatures", "load_class_names"]
 
+_STEPS = 8
+
 
 def load_class_names() -> list[tuple[str, ...]]:
     """For each class its names: the plain English one first, then ImageNet's synonyms.
@@ -39,7 +41,8 @@ class ClassFeatures:
     """Draws pooled CNN features as photos of a class would have them.
 
     A real photo's features are moved along the likeliest direction that makes the class win: the difference of two
-    weight vectors times the covariance of real features. The margin by which it wins is drawn as well.
+    weight vectors times the covariance of real features, again and again until it does. The margin by which it wins is
+    drawn as well.
 
     Args:
         features: of real photos [n, 1280].
@@ -47,7 +50,7 @@ class ClassFeatures:
         margin: mean and deviation of the logit margin.
     """
 
-    def __init__(self, features: Tensor, classifier: nn.Linear, margin: tuple[float, float] = (3.0, 2.0)) -> None:
+    def __init__(self, features: Tensor, classifier: nn.Linear, margin: tuple[float, float] = (4.5, 2.0)) -> None:
         self._features = features
         self._weight = classifier.weight.detach()
         self._bias = classifier.bias.detach()
@@ -56,14 +59,17 @@ class ClassFeatures:
 
     def draw(self, classes: Tensor, generator: torch.Generator) -> Tensor:
         """Features [n, 1280] for class indices [n]."""
-        base = self._features[torch.randint(len(self._features), classes.shape, generator=generator)]
-        logits = base @ self._weight.T + self._bias
-        own = logits.gather(1, classes[:, None])[:, 0]
-        best, rival = logits.scatter(1, classes[:, None], -torch.inf).max(1)
+        features = self._features[torch.randint(len(self._features), classes.shape, generator=generator)]
         mean, deviation = self._margin
         margin = (mean + deviation * torch.randn(len(classes), generator=generator)).clamp(min=0.3)
-        direction = self._directions[classes] - self._directions[rival]
-        gain = ((self._weight[classes] - self._weight[rival]) * direction).sum(1)
-        step = ((margin + best - own) / gain).clamp(min=0)
-        # The features are means of ReLU6 outputs.
-        return (base + step[:, None] * direction).clamp(0, 6)
+        for _ in range(_STEPS):
+            logits = features @ self._weight.T + self._bias
+            own = logits.gather(1, classes[:, None])[:, 0]
+            best, rival = logits.scatter(1, classes[:, None], -torch.inf).max(1)
+            direction = self._directions[classes] - self._directions[rival]
+            gain = ((self._weight[classes] - self._weight[rival]) * direction).sum(1)
+            step = ((margin + best - own) / gain).clamp(min=0)
+            # The features are means of ReLU6 outputs. What is cut off here, and other rivals, are why one step does
+            # not reach the margin.
+            features = (features + step[:, None] * direction).clamp(0, 6)
+        return features

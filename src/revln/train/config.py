@@ -49,8 +49,8 @@ class AlignConfig:
     image_size: int = 240
     max_aspect: float = 1.0
     dim: int = 384
-    visual_dim: int = 256
-    visual_weight: float = 2.5
+    visual_dim: int = 512
+    visual_weight: float = 3.5
     hidden: int = 1024
     dropout: float = 0.3
     text_dropout: float = 0.1

@@ -30,7 +30,7 @@ from revln.train.config import AlignConfig
 from revln.train.onnx_files import Precision, export_onnx, store_weights
 from revln.train.towers import ImageTower
 
-__all__ = ["export", "load_run", "shipped_photos"]
+__all__ = ["draft_bundle", "export", "load_run", "shipped_photos"]
 
 log = logging.getLogger("revln.train")
 
@@ -52,7 +52,7 @@ SAMPLES = Path(__file__).parents[1] / "samples"
 _MEASURE = "revln eval retrieval --images IMAGES --captions CAPTIONS --split DEV"
 
 
-def shipped_photos(limit: int = 8) -> list[Path]:
+def shipped_photos(limit: int = 4) -> list[Path]:
     """Some of the sample photos of the package, for golden inputs."""
     return sorted(SAMPLES.rglob("*.jpg"))[:limit]
 
@@ -100,16 +100,13 @@ def export(
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         directory = Path(temporary) / out.name
         directory.mkdir()
-        _write_towers(config, towers, directory, vision_precision, text_precision)
         # The bundle measures and calibrates itself: what is on the card is what its own ONNX files give.
-        card = _draft_card(config, terms, directory)
-        card.write(directory)
-        model = Model(BundleEncoder(Bundle(directory)))
+        model = draft_bundle(config, towers, directory, vision_precision, text_precision, terms)
         calibration, numbers = _measure(model, data, unrelated)
         calibration.save(directory)
         write_golden(model.encoder, golden_photos, _GOLDEN_SENTENCES, directory)
         card = dataclasses.replace(
-            card,
+            model.card,
             files=_hashes(directory, (VISION, TEXT, TOKENIZER, CLASSES, BACKGROUND, GOLDEN)),
             numbers=numbers | {"weights stored as": f"vision {vision_precision}, text {text_precision}"},
             calibration=calibration.to_dict(),
@@ -119,6 +116,15 @@ def export(
             shutil.rmtree(out)
         shutil.move(directory, out)
     return card
+
+
+def draft_bundle(
+    config: AlignConfig, towers: Towers, directory: Path, vision: Precision, text: Precision, terms: str = ""
+) -> Model:
+    """Writes a bundle that encodes, but is neither calibrated nor measured yet."""
+    _write_towers(config, towers, directory, vision, text)
+    _draft_card(config, terms, directory).write(directory)
+    return Model(BundleEncoder(Bundle(directory)))
 
 
 def _write_towers(config: AlignConfig, towers: Towers, directory: Path, vision: Precision, text: Precision) -> None:

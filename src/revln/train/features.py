@@ -22,7 +22,7 @@ from revln.train import efficientnet
 from revln.train.onnx_files import export_onnx
 from revln.train.progress import Progress
 
-__all__ = ["augment", "cached_features"]
+__all__ = ["PooledTrunk", "augment", "cached_features"]
 
 _AUGMENTATION = 1  # part of the cache's key: raise it when ``augment`` changes
 
@@ -72,7 +72,9 @@ def cached_features(
     return features
 
 
-class _Pooled(torch.nn.Module):
+class PooledTrunk(torch.nn.Module):
+    """The CNN from uint8 pixels [n, side, side, 3] to pooled features [n, 1280]."""
+
     def __init__(self, variant: str) -> None:
         super().__init__()
         self.trunk = efficientnet.load_pretrained(variant)
@@ -90,7 +92,7 @@ def _compute(
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "trunk.onnx"
         example = torch.zeros(1, transform.side, transform.side, 3, dtype=torch.uint8)
-        export_onnx(_Pooled(variant).eval(), {"pixels": example}, ["features"], file)
+        export_onnx(PooledTrunk(variant).eval(), {"pixels": example}, ["features"], file)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])

@@ -14,10 +14,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from revln.errors import ConfigError
 
-__all__ = ["Precision", "export_onnx", "parse_precision", "store_weights"]
+__all__ = ["PRECISIONS", "Precision", "export_onnx", "parse_precision", "store_weights"]
 
 Precision = Literal["fp32", "fp16", "int8"]
-_PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
+PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 _OPSET = 17
 _SMALLEST = 1024  # weights below this many numbers stay as they are
 
@@ -28,10 +28,10 @@ def parse_precision(name: str) -> Precision:
     Raises:
         ConfigError: there is none of that name.
     """
-    for precision in _PRECISIONS:
+    for precision in PRECISIONS:
         if precision == name:
             return precision
-    raise ConfigError(f"unknown precision {name!r}: choose from {', '.join(_PRECISIONS)}")
+    raise ConfigError(f"unknown precision {name!r}: choose from {', '.join(PRECISIONS)}")
 
 
 def export_onnx(

@@ -41,9 +41,9 @@ class ImageHead(nn.Module):
 
     Three parts. A projection learnt from captions. The classifier's opinion, as the sum of class vectors weighted by
     class probabilities (ConSE: Norouzi et al., ICLR 2014, arXiv 1312.5650), which carries the CNN's thousand concepts
-    into the space by name. And, in coordinates of their own, the features' leading principal components, whitened
-    (Jégou & Chum, ECCV 2012): every image has the same length there and every text is zero, so cosines between an
-    image and a text keep their order, while cosines between two images also see what no caption tells.
+    into the space by name. And, in coordinates of their own, the leading principal components of the features' roots,
+    whitened (Jégou & Chum, ECCV 2012): every image has the same length there and every text is zero, so cosines
+    between an image and a text keep their order, while cosines between two images also see what no caption tells.
 
     Args:
         config: widths and dropout.
@@ -52,12 +52,14 @@ class ImageHead(nn.Module):
 
     mean: Tensor
     deviation: Tensor
+    root_mean: Tensor
     components: Tensor
 
     def __init__(self, config: AlignConfig, classifier: nn.Linear) -> None:
         super().__init__()
         self.register_buffer("mean", torch.zeros(efficientnet.FEATURES))
         self.register_buffer("deviation", torch.ones(efficientnet.FEATURES))
+        self.register_buffer("root_mean", torch.zeros(efficientnet.FEATURES))
         self.register_buffer("components", torch.zeros(efficientnet.FEATURES, config.visual_dim))
         self.projection = Projection(efficientnet.FEATURES, config.hidden, config.dim, config.dropout)
         self.class_vectors = nn.Parameter(torch.zeros(efficientnet.CLASSES, config.dim))
@@ -73,9 +75,13 @@ class ImageHead(nn.Module):
         # Rarely active channels would be blown up by their tiny deviation.
         self.deviation.copy_(features.std(0) + 0.05)
         if self.visual_weight:
-            variances, axes = torch.linalg.eigh(torch.cov(features.T))  # ascending
-            whitened = axes / variances.clamp(min=1e-6).sqrt()
-            self.components.copy_(whitened.flip(1)[:, : self.components.shape[1]])
+            self.root_mean.copy_(features.sqrt().mean(0))
+            _, scales, axes = torch.linalg.svd(features.sqrt() - self.root_mean, full_matrices=False)
+            # Few photos span few directions; the rest of the components stays zero.
+            kept = int((scales > 1e-3 * scales[0]).sum().clamp(max=self.components.shape[1]))
+            deviations = scales[:kept] / math.sqrt(max(len(features) - 1, 1))
+            self.components.zero_()
+            self.components[:, :kept] = axes[:kept].T / deviations
 
     def joint(self, features: Tensor, logits: Tensor) -> Tensor:
         """The part that images share with texts, unit rows [n, dim]."""
@@ -88,7 +94,7 @@ class ImageHead(nn.Module):
         logits = self.classifier(features)
         joint = self.joint(features, logits)
         if self.visual_weight:
-            visual = F.normalize((features - self.mean) @ self.components, dim=-1)
+            visual = F.normalize((features.sqrt() - self.root_mean) @ self.components, dim=-1)
             joint = torch.cat([joint, self.visual_weight * visual], dim=-1) / math.hypot(1, self.visual_weight)
         return joint, logits
 
