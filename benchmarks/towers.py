@@ -25,7 +25,7 @@ from common import finish, parser
 from revln.images import Transform
 from revln.metrics import recall_at, retrieval_recall
 from revln.models import cores
-from revln.models.encoder import open_session
+from revln.models.tower import open_session
 from revln.sources import read_captions, read_split
 from revln.train import efficientnet, minilm
 from revln.train.align import CAPTIONS_PER_IMAGE, AlignData, encode_in_chunks, info_nce

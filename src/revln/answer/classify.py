@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from revln.metrics import softmax
 from revln.types import Answer, Embedding, Evidence, Hit, LabelScore
 
 __all__ = ["ClassificationSources", "LabelSet", "Neighbours", "decide", "fuse", "vote"]
@@ -61,7 +62,7 @@ class LabelSet:
             class_vectors: unit rows [classes, dim] of the classes' names.
             counts: labelled records of each label.
         """
-        classes = None if class_vectors is None else _softmax(class_vectors @ vectors.T / _CLASS_TEMPERATURE)
+        classes = None if class_vectors is None else softmax(class_vectors @ vectors.T / _CLASS_TEMPERATURE)
         return cls(tuple(labels), vectors, classes, np.asarray(counts, dtype=np.int64))
 
 
@@ -107,11 +108,11 @@ class ClassificationSources:
             neighbours: labelled records nearest to the image.
         """
         votes = None if neighbours is None else vote(label_set.labels, embedding, neighbours)
-        memory = None if votes is None else _softmax(votes.sum(axis=0)[None] / _VOTE_TEMPERATURE)[0]
+        memory = None if votes is None else softmax(votes.sum(axis=0) / _VOTE_TEMPERATURE)
         classes = None
         if logits is not None and label_set.classes is not None:
-            classes = _softmax(logits[None].astype(np.float64))[0] @ label_set.classes
-        text = _softmax((label_set.vectors @ embedding)[None] / _TEXT_TEMPERATURE)[0]
+            classes = softmax(logits) @ label_set.classes
+        text = softmax(label_set.vectors @ embedding / _TEXT_TEMPERATURE)
         return cls(memory, text, classes, votes)
 
 
@@ -143,7 +144,7 @@ def fuse(sources: ClassificationSources, label_set: LabelSet) -> tuple[Distribut
     pooled = sum((power * np.log(distribution + _FLOOR) for distribution, power in heard), np.zeros(1))
     total = sum(power for _, power in heard)
     # Without a memory the names stand alone, and are taken at their word.
-    return _softmax(pooled[None] / min(total, 1.0))[0], 0.0 if sources.memory is None else 1 / total
+    return softmax(pooled / min(total, 1.0)), 0.0 if sources.memory is None else 1 / total
 
 
 def decide(
@@ -165,9 +166,3 @@ def decide(
         none_weight=1.0 - sum(item.weight for item in evidence),
         labels=tuple(LabelScore(label_set.labels[index], float(probabilities[index])) for index in order[:top]),
     )
-
-
-def _softmax(logits: npt.NDArray[np.floating]) -> Distribution:
-    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=1, keepdims=True))
-    normalized: Distribution = shifted / shifted.sum(axis=1, keepdims=True)
-    return normalized

@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from revln.metrics.calibration import Line, fit_line, lenient, sigmoid
+from revln.metrics.calibration import Line, fit_line, lenient, sigmoid, softmax
 from revln.metrics.ranking import mean_average_precision, recall_at, retrieval_recall
 
-__all__ = ["Line", "fit_line", "lenient", "mean_average_precision", "recall_at", "retrieval_recall", "sigmoid"]
+__all__ = [
+    "Line",
+    "fit_line",
+    "lenient",
+    "mean_average_precision",
+    "recall_at",
+    "retrieval_recall",
+    "sigmoid",
+    "softmax",
+]

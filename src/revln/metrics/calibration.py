@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Line", "fit_line", "lenient", "sigmoid"]
+__all__ = ["Line", "fit_line", "lenient", "sigmoid", "softmax"]
 
 Line = tuple[float, float]
 _MIN_SLOPE = 1e-3
@@ -16,6 +16,13 @@ def sigmoid(x: Scores) -> Scores:
     """1 / (1 + exp(-x)), without overflow."""
     result: Scores = 0.5 * (1 + np.tanh(0.5 * np.asarray(x)))
     return result
+
+
+def softmax(logits: Scores) -> npt.NDArray[np.float64]:
+    """Probabilities over the last axis, in float64, without overflow."""
+    shifted = np.exp(logits.astype(np.float64) - logits.max(axis=-1, keepdims=True))
+    normalized: npt.NDArray[np.float64] = shifted / shifted.sum(axis=-1, keepdims=True)
+    return normalized
 
 
 def fit_line(positives: Scores, negatives: Scores) -> Line:

@@ -14,11 +14,11 @@ from revln.errors import BundleError
 from revln.images import Transform
 from revln.models.bundle import CLASSES, TEXT, TOKENIZER, VISION, Bundle
 from revln.models.calibration import BackgroundCalibration
-from revln.models.tower import Tower, open_session
+from revln.models.tower import Tower
 from revln.text import SentenceTokenizer, pad
 from revln.types import Embedding, ImageEncoding
 
-__all__ = ["BundleEncoder", "open_session"]
+__all__ = ["BundleEncoder"]
 
 _CHUNK = 64
 

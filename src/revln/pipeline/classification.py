@@ -8,11 +8,11 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
 from revln.answer import ClassificationSources, LabelSet, Neighbours, decide
 from revln.config import NEIGHBOURS
 from revln.errors import QueryError
+from revln.metrics import softmax
 from revln.models import ImageLike, Model, load_model
 from revln.pipeline.memory import Memory
 from revln.protocols import RowIds
@@ -88,7 +88,7 @@ class Classifier:
             raise QueryError(
                 "nothing to choose from: give --labels, or index photos with --labels-from-folders into the memory"
             )
-        probabilities = _softmax(seen.logits[0].astype(np.float64))
+        probabilities = softmax(seen.logits[0])
         best = np.argsort(-probabilities, kind="stable")[:_TOP]
         scores = tuple(LabelScore(classes[index][0], float(probabilities[index])) for index in best)
         return Answer(uri=uri, text=scores[0].label, confidence=scores[0].confidence, labels=scores)
@@ -146,9 +146,3 @@ def _names(labels: Sequence[str]) -> list[str]:
     if not names or "" in names:
         raise QueryError("an empty label: give names, as in --labels daisy,rose")
     return names
-
-
-def _softmax(logits: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    shifted = np.exp(logits - logits.max())
-    normalized: npt.NDArray[np.float64] = shifted / shifted.sum()
-    return normalized
