@@ -3,7 +3,8 @@
 The bound is cores / (core-seconds to decode + core-seconds to encode one photo): decoding is reading, decoding and
 resizing to the model's input; encoding is the bundle's image tower in bare ONNX Runtime, one thread, batch 1. Both
 are the processor time of one thread alone. Since cores slow each other down (shared caches, shared clock, shared
-arithmetic units), the same is measured with a thread on every core, which gives the second bound.
+arithmetic units), the same is measured with a thread on every core, which gives the second bound. Bounds and
+indexing take turns, for the speed of a shared machine wanders; each figure is the median of three rounds.
 
 The photos given are measured as they are, then 12-megapixel JPEGs made from them: enlarged, with sensor noise. Peak
 memory is that of a process of its own for each number of photos.
@@ -21,6 +22,7 @@ import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,8 @@ import revln
 from common import finish, parser, photos_in, run_python
 from revln.images import open_image
 from revln.models import cores
+
+ROUNDS = 3
 
 PEAK_MEMORY = """
 import json, resource, sys
@@ -50,7 +54,7 @@ print(json.dumps({"photos": report.records, "seconds": round(report.seconds, 1),
 
 
 def core_seconds(work: Callable[[Any], object], items: Sequence[Any], threads: int) -> float:
-    """Processor time an item takes with ``threads`` threads at work at once; the best of three rounds."""
+    """Processor time an item takes with ``threads`` threads at work at once."""
 
     def stream(part: Sequence[Any]) -> float:
         start = time.thread_time()
@@ -58,10 +62,8 @@ def core_seconds(work: Callable[[Any], object], items: Sequence[Any], threads: i
             work(item)
         return time.thread_time() - start
 
-    work(items[0])
     with ThreadPoolExecutor(threads) as pool:
-        rounds = [sum(pool.map(stream, [items] * threads)) / (threads * len(items)) for _ in range(3)]
-    return min(rounds)
+        return sum(pool.map(stream, [items] * threads)) / (threads * len(items))
 
 
 def bare_encoder(model: revln.Model) -> Callable[[Any], object]:
@@ -90,17 +92,20 @@ def measure(photos: Sequence[Path], model: revln.Model, scratch: Path, sample: i
     chosen = photos[:: max(1, len(photos) // sample)][:sample]
     pixels = [decode(path) for path in chosen]
     encode = bare_encoder(model)
-    result: dict[str, float] = {"photos": len(photos)}
-    for threads, key in ((1, ""), (cores(), "_all_cores")):
-        decoding, encoding = core_seconds(decode, chosen, threads), core_seconds(encode, pixels, threads)
-        result[f"decode_ms{key}"] = round(1000 * decoding, 2)
-        result[f"encode_ms{key}"] = round(1000 * encoding, 2)
-        result[f"bound_per_s{key}"] = round(cores() / (decoding + encoding), 1)
-    report = revln.index(photos, memory=revln.Memory.open(scratch / "memory.revln", model=model))
-    result["indexed_per_s"] = round(len(photos) / report.seconds, 1)
+    rounds: list[dict[str, float]] = []
+    for number in range(ROUNDS):
+        found: dict[str, float] = {}
+        for threads, key in ((1, ""), (cores(), "_all_cores")):
+            decoding, encoding = core_seconds(decode, chosen, threads), core_seconds(encode, pixels, threads)
+            found[f"decode_ms{key}"], found[f"encode_ms{key}"] = 1000 * decoding, 1000 * encoding
+            found[f"bound_per_s{key}"] = cores() / (decoding + encoding)
+        report = revln.index(photos, memory=revln.Memory.open(scratch / f"{number}.revln", model=model))
+        found["indexed_per_s"] = len(photos) / report.seconds
+        rounds.append(found)
+    result = {key: round(median(found[key] for found in rounds), 2) for key in rounds[0]}
     for key in ("", "_all_cores"):
         result[f"ratio{key}"] = round(result["indexed_per_s"] / result[f"bound_per_s{key}"], 3)
-    return result
+    return {"photos": len(photos), **result}
 
 
 def make_large(photos: Sequence[Path], folder: Path, copies: int) -> list[Path]:

@@ -22,7 +22,7 @@ def encode_thumb(image: Image.Image, side: int = THUMB_SIDE) -> bytes:
     """WebP bytes of an RGB image whose longest side is at most ``side``; never enlarged, and without metadata."""
     scale = min(1.0, side / max(image.size))
     width, height = (max(1, round(length * scale)) for length in image.size)
-    small = image.resize((width, height), Image.Resampling.BICUBIC, reducing_gap=2.0) if scale < 1.0 else image
+    small = image.resize((width, height), Image.Resampling.HAMMING, reducing_gap=2.0) if scale < 1.0 else image
     stream = BytesIO()
     # An empty profile, else Pillow would copy that of the photo into each thumbnail.
     small.save(stream, "WEBP", quality=_QUALITY, method=_METHOD, icc_profile=b"", exif=b"", xmp=b"")
