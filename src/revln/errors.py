@@ -42,11 +42,13 @@ class ImageError(InputError):
     """An image cannot be read.
 
     Attributes:
-        reason: a few words without the path, fit for a list of skipped files.
+        name: the path, or what else it is called.
+        reason: a few words without it, fit for a list of skipped files.
     """
 
     def __init__(self, path: object, reason: str) -> None:
         super().__init__(f"{path}: {reason}")
+        self.name = str(path)
         self.reason = reason
 
 

@@ -75,6 +75,10 @@ class MemoryView(Protocol):
         """Number of records of each kind."""
         ...
 
+    def sources(self) -> Mapping[str, int]:
+        """Number of records of each source."""
+        ...
+
     def row_ids(self, where: str | None = None) -> RowIds:
         """Ids [n] of the rows that pass an SQL filter, ascending.
 

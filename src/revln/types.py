@@ -7,7 +7,7 @@ product is a cosine.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -32,7 +32,9 @@ __all__ = [
     "PhotoMeta",
     "Record",
     "SearchResult",
+    "Sidecar",
     "Skipped",
+    "Via",
     "record_id",
 ]
 
@@ -86,6 +88,20 @@ class PhotoMeta:
     height: int = 0
 
 
+class Sidecar(NamedTuple):
+    """A file that lies beside a photo and says more about it, such as ``photo.xmp``.
+
+    Attributes:
+        path: where it is.
+        size: bytes.
+        mtime_ns: modification time.
+    """
+
+    path: Path
+    size: int
+    mtime_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class Candidate:
     """One thing that a source offers for indexing, not read yet.
@@ -93,13 +109,18 @@ class Candidate:
     Attributes:
         source: name of the source; one memory may hold several.
         kind: kind of the record that it becomes.
-        uri: absolute path of the file.
-        path: where to read it; equal to ``uri`` for local files.
+        uri: absolute path of the file, or a name for what has none.
+        path: file that it comes from; the photo itself, or the archive or table that holds it.
         size: bytes.
         mtime_ns: modification time.
-        texts: captions that came with it from outside the file.
-        label: class that came with it from outside the file.
+        texts: captions that came with it from outside the file; of knowledge, what it says. ``None``, together with
+            no facts, when the source says nothing about it: a record that is there keeps its own.
+        label: class that came with it from outside the file; ``None`` likewise.
         number: item number within the uri.
+        facts: what a kind needs beside texts and label, such as ``question`` and ``answer``; JSON types only.
+        load: gives the bytes of an image that is not ``path`` itself, such as a member of an archive; may raise
+            ``OSError`` or ``ImageError``.
+        sidecar: file that describes the photo, read together with it.
     """
 
     source: str
@@ -108,9 +129,12 @@ class Candidate:
     path: Path
     size: int
     mtime_ns: int
-    texts: tuple[str, ...] = ()
+    texts: tuple[str, ...] | None = None
     label: str | None = None
     number: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    load: Callable[[], bytes] | None = field(default=None, compare=False)
+    sidecar: Sidecar | None = None
 
     @property
     def id(self) -> str:
@@ -119,9 +143,28 @@ class Candidate:
 
     @property
     def fingerprint(self) -> str:
-        """Changes when the file or what came with it changed; spares reading an unchanged file."""
-        key = repr((self.size, self.mtime_ns, self.texts, self.label))
-        return hashlib.blake2b(key.encode("utf-8", "surrogateescape"), digest_size=10).hexdigest()
+        """Changes when the file or what came with it changed; spares reading an unchanged file.
+
+        Three hashes: of the file with its sidecar, of the texts and facts, and of the label; see ``is_unchanged``.
+        """
+        file = (self.size, self.mtime_ns, *(self.sidecar[1:] if self.sidecar else ()))
+        said = None if self.texts is None and not self.facts else (self.texts, sorted(self.facts.items()))
+        return ":".join((_digest(file, 10), _digest(said, 6), _digest(self.label, 6)))
+
+    def is_unchanged(self, fingerprint: str | None) -> bool:
+        """Whether a record with this fingerprint is up to date, as far as the source has anything to say."""
+        if fingerprint is None:
+            return False
+        file, said, label = self.fingerprint.split(":")
+        parts = fingerprint.split(":")
+        silent = (False, self.texts is None and not self.facts, self.label is None)
+        return len(parts) == 3 and all(
+            quiet or mine == stored for quiet, mine, stored in zip(silent, (file, said, label), parts, strict=True)
+        )
+
+
+def _digest(value: object, size: int) -> str:
+    return hashlib.blake2b(repr(value).encode("utf-8", "surrogateescape"), digest_size=size).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +217,38 @@ class Record:
 
 
 @dataclass(frozen=True, slots=True)
+class Via:
+    """The piece of knowledge that led to a photo.
+
+    Attributes:
+        id: of its record.
+        kind: of its record.
+        text: what it says; of several texts the one that fits the query best.
+        label: class that it is about.
+        uri: of its record.
+        probability: calibrated chance that it is what the query asks for.
+    """
+
+    id: str
+    kind: Kind
+    text: str
+    label: str | None
+    uri: str
+    probability: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        return {
+            "id": self.id,
+            "kind": self.kind,
+            "text": self.text,
+            "label": self.label,
+            "uri": self.uri,
+            "probability": round(self.probability, 6),
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class Hit:
     """A record that a search found.
 
@@ -182,8 +257,9 @@ class Hit:
         score: cosine between the query and the record's best vector, whatever the mode.
         probability: calibrated chance that the record is what the query asks for.
         record: the record.
-        fused_score: what a hybrid search sorts by; equal to ``score`` in vector mode.
+        fused_score: what the search sorts by; see ``Searcher.search``.
         text: the caption that matched best, or the first.
+        via: the knowledge that led to it; ``None`` when it fits best by itself.
     """
 
     rank: int
@@ -192,6 +268,7 @@ class Hit:
     record: Record
     fused_score: float
     text: str | None = None
+    via: Via | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form."""
@@ -202,6 +279,7 @@ class Hit:
             "probability": round(self.probability, 6),
             **self.record.to_dict(),
             "text": self.text,
+            **({} if self.via is None else {"via": self.via.to_dict()}),
         }
 
 

@@ -39,6 +39,15 @@ def test_classify_errors(run, arguments: list[str], message: str) -> None:
     assert result.stderr.startswith(message)
 
 
+def test_classify_goes_on_after_an_unreadable_photo(run, memory, photos) -> None:
+    result = run("classify", "nowhere.jpg", photos / "red" / "red.jpg", "--memory", memory, "--json")
+    found = json.loads(result.stdout)
+    assert result.exit_code == 1
+    assert result.stderr == "error: nowhere.jpg: no such file\n"
+    assert [answer["label"] for answer in found["results"]] == ["red"]
+    assert found["skipped"] == [{"path": "nowhere.jpg", "reason": "no such file"}]
+
+
 def test_memory_info(run, run_json, memory) -> None:
     info = run_json("memory", "info", "--memory", memory)
     assert (info["path"], info["records"], info["kinds"], info["dim"]) == (str(memory), 3, {"image": 3}, 4)
@@ -48,7 +57,7 @@ def test_memory_info(run, run_json, memory) -> None:
 def test_memory_add_and_delete(run, run_json, memory, photos) -> None:
     photo = photos / "red" / "red.jpg"
     added = run_json("memory", "add", "--image", photo, "--text", "Ada's wall", "--label", "wall", "--memory", memory)
-    assert (added["texts"], added["label"], added["source"]) == (["Ada's wall"], "wall", "manual")
+    assert (added["texts"], added["label"], added["source"]) == (["Ada's wall"], "wall", "files")
     assert "added a fact" in run("memory", "add", "--text", "a fact", "--memory", memory).stdout
     assert run_json("memory", "delete", "--id", added["id"], "--memory", memory) == {"deleted": 1}
     result = run("memory", "delete", "--where", "kind = 'text'", "--memory", memory)

@@ -35,8 +35,9 @@ ALL = [path for path, _ in commands(typer.main.get_command(app))]
 def test_the_commands_are_those_of_the_design() -> None:
     assert [" ".join(path) for path in ALL] == [
         "index", "search", "classify", "demo", "doctor", "memory add", "memory info", "memory delete",
-        "memory relocate", "model list", "model info", "model verify", "model import", "eval retrieval",
-        "eval classify",
+        "memory relocate", "memory verify", "memory duplicates", "memory audit", "memory migrate", "memory rollback",
+        "memory compact", "memory export", "memory import", "model list", "model info", "model verify",
+        "model import", "eval retrieval", "eval classify",
     ]  # fmt: skip
 
 
@@ -184,7 +185,7 @@ def test_progress_on_a_terminal(process, photos, tmp_path) -> None:
     os.close(terminal)
     assert b"3 added" in done.stdout
     assert "4/4" in shown
-    assert "photos/s" in shown
+    assert "records/s" in shown
 
 
 def opened_for_reading(pipe: Path, reader: subprocess.Popen[str]) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from revln.models import BackgroundCalibration, Bundle, Model
+from revln.models import BackgroundCalibration, Bundle, MemoryCalibration, Model
 from revln.models.calibration import Moments
 from revln.models.card import sha256_of
 
@@ -99,3 +99,82 @@ def test_saving_and_loading(learnt: tuple, bundle_copy: Path) -> None:
     for asked, stored in calibration.lines:
         before = calibration.probability(rows[0], scores, asked, stored)
         assert np.allclose(read.probability(rows[0], scores, asked, stored), before, atol=2e-3)
+
+
+@pytest.fixture
+def narrow() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A memory whose photos are all of one kind: 600 near to one direction, each of the first half with a caption."""
+    random = np.random.default_rng(11)
+    images = unit_rows(np.eye(16)[0] * 3 + random.standard_normal((600, 16)))
+    texts = unit_rows(images[:300] + 0.05 * random.standard_normal((300, 16)))
+    return images, texts, np.arange(300)
+
+
+def test_in_a_memory_of_one_kind_being_of_that_kind_is_no_likeness(learnt: tuple, narrow: tuple) -> None:
+    bundle, (images, texts, owners) = learnt[0], narrow
+    memory = MemoryCalibration.learn(bundle, images, texts, owners)
+    query = images[0]
+    scores = images[1:] @ query
+    assert (
+        memory.probability(query, scores, "image", "image").mean()
+        < 0.5 * bundle.probability(query, scores, "image", "image").mean()
+    )
+
+
+def test_sentences_keep_the_bundles_probabilities(learnt: tuple, narrow: tuple) -> None:
+    bundle, (images, texts, owners) = learnt[0], narrow
+    memory = MemoryCalibration.learn(bundle, images, texts, owners)
+    scores = np.linspace(-1, 1, 9, dtype=np.float32)
+    for stored in ("image", "text"):
+        expected = bundle.probability(texts[0], scores, "text", stored)
+        np.testing.assert_array_equal(memory.probability(texts[0], scores, "text", stored), expected)
+
+
+def test_a_photos_own_caption_is_told_from_others(learnt: tuple, narrow: tuple) -> None:
+    bundle, (images, texts, owners) = learnt[0], narrow
+    memory = MemoryCalibration.learn(bundle, images[:500], texts[:200], owners[:200])
+    assert memory.line is not None
+    held_out = range(200, 300)
+    own = [memory.probability(images[i], texts[i : i + 1] @ images[i], "image", "text")[0] for i in held_out]
+    other = [memory.probability(images[i], texts[i - 1 : i] @ images[i], "image", "text")[0] for i in held_out]
+    assert np.mean(np.array(own) > 0.5) > 0.9
+    assert np.mean(np.array(other) < 0.5) > 0.9
+
+
+def test_little_teaches_nothing(learnt: tuple, narrow: tuple) -> None:
+    bundle, (images, texts, owners) = learnt[0], narrow
+    memory = MemoryCalibration.learn(bundle, images[:99], texts[:50], owners[:50])
+    assert memory.line is None
+    assert memory.moments == bundle.moments
+    half = MemoryCalibration.learn(bundle, np.tile(images[:500], (2, 1)), texts[:0], owners[:0])
+    expected = (images[:500].mean(axis=0) + bundle.moments["image"].mean) / 2  # a thousand vectors, half the say
+    np.testing.assert_allclose(half.moments["image"].mean, expected, atol=1e-6)
+
+
+def test_a_memorys_calibration_is_kept_as_arrays(learnt: tuple, narrow: tuple) -> None:
+    bundle, (images, texts, owners) = learnt[0], narrow
+    memory = MemoryCalibration.learn(bundle, images, texts, owners)
+    read = MemoryCalibration.of_arrays(bundle, memory.to_arrays())
+    scores = np.linspace(-1, 1, 20, dtype=np.float32)
+    for stored in ("image", "text"):
+        before = memory.probability(images[0], scores, "image", stored)
+        assert np.allclose(read.probability(images[0], scores, "image", stored), before, atol=2e-3)
+    assert MemoryCalibration.of_arrays(bundle, MemoryCalibration(bundle, bundle.moments).to_arrays()).line is None
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"image_mean": np.zeros(3, np.float32)},
+        {"text_covariance": np.zeros((16, 3), np.float16)},
+        {"line": np.array([1.0])},
+        {"line": np.array([1.0, np.nan])},
+        {"line": np.array("x")},
+        {"text_mean": None},
+    ],
+)
+def test_arrays_that_do_not_fit_are_refused(learnt: tuple, spoilt: dict) -> None:
+    arrays = MemoryCalibration(learnt[0], learnt[0].moments).to_arrays() | spoilt
+    kept = {name: value for name, value in arrays.items() if value is not None}
+    with pytest.raises(ValueError, match=r"incomplete|does not fit|float"):
+        MemoryCalibration.of_arrays(learnt[0], kept)

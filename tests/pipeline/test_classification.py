@@ -117,6 +117,16 @@ def test_an_unreadable_image_is_named(labelled: Memory, tmp_path: Path) -> None:
         classify(tmp_path / "gone.jpg", memory=labelled)
 
 
+def test_unreadable_images_among_many_are_left_out_when_asked(
+    labelled: Memory, photo_folder: Path, tmp_path: Path
+) -> None:
+    files = [photo_folder / "blue.png", tmp_path / "gone.jpg", photo_folder / "red.png"]
+    unreadable: list[ImageError] = []
+    answers = list(classify_all(files, memory=labelled, unreadable=unreadable.append))
+    assert [answer.text for answer in answers] == ["cold", "warm"]
+    assert [(error.name, error.reason) for error in unreadable] == [(str(files[1]), "no such file")]
+
+
 def test_json_form(labelled: Memory) -> None:
     values = classify(of_colour(240, 60, 0), memory=labelled).to_dict()
     assert set(values) == {"uri", "label", "confidence", "labels", "none_weight", "evidence"}

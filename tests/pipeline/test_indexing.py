@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import struct
 import zlib
@@ -13,7 +14,7 @@ from PIL import Image
 
 from revln.errors import CaptionFileError, InputError
 from revln.pipeline import Memory, index
-from revln.types import IndexReport
+from revln.types import Candidate, IndexReport
 
 MakePhoto = Callable[..., Path]
 
@@ -144,6 +145,108 @@ def test_a_caption_file_that_cannot_be_used_stops_before_anything_is_written(
     with pytest.raises(CaptionFileError, match="save it as UTF-8"):
         index(photo_folder, memory=memory, captions=photo_folder.parent / "latin.csv")
     assert len(memory) == 0
+
+
+# --- what a run is silent about
+
+
+def said(memory: Memory) -> dict[str, tuple[tuple[str, ...], str | None]]:
+    """Texts and label of each photo."""
+    hits = memory.search("red", k=100)
+    return {Path(hit.record.uri).stem: (hit.record.texts, hit.record.label) for hit in hits}
+
+
+def fail(*_: object) -> None:
+    raise AssertionError("a file was read")
+
+
+def test_captions_and_labels_given_once_are_kept_and_nothing_is_read(
+    memory: Memory, tmp_path: Path, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("rose/1.png", "rose/2.png", "daisy/3.png"):
+        make_photo(tmp_path / "flowers" / name, "red")
+    file = captions(tmp_path / "flowers", "1.png,a red one", "3.png,another")
+    index(tmp_path / "flowers", memory=memory, captions=file, labels_from_folders=True)
+    expected = {"1": (("a red one",), "rose"), "2": ((), "rose"), "3": (("another",), "daisy")}
+    monkeypatch.setattr("revln.pipeline.indexing.encode_photo", fail)
+    for options in ({}, {"captions": file}, {"labels_from_folders": True}, {"captions": file}, {}):
+        assert counts(index(tmp_path / "flowers", memory=memory, **options)) == (0, 0, 3)
+        assert said(memory) == expected
+
+
+def test_a_changed_file_keeps_its_captions_and_label(
+    memory: Memory, tmp_path: Path, make_photo: MakePhoto, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "flowers"
+    photo = make_photo(folder / "rose" / "1.png", "red")
+    file = captions(folder, "1.png,green", "1.png,a blue one")
+    index(folder, memory=memory, captions=file, labels_from_folders=True)
+    make_photo(photo, "blue", size=(50, 50))
+    assert counts(index(folder, memory=memory)) == (0, 1, 0)
+    assert said(memory) == {"1": (("green", "a blue one"), "rose")}
+    (hit,) = memory.search("green")
+    assert (hit.score, hit.text) == (pytest.approx(1, abs=1e-3), "green")
+    monkeypatch.setattr("revln.pipeline.indexing.encode_photo", fail)
+    for options in ({}, {"captions": file}, {"labels_from_folders": True}):
+        assert counts(index(folder, memory=memory, **options)) == (0, 0, 1)
+
+
+def test_what_is_said_anew_replaces_only_that(memory: Memory, tmp_path: Path, make_photo: MakePhoto) -> None:
+    folder = tmp_path / "flowers"
+    make_photo(folder / "rose" / "1.png", "red")
+    index(folder, memory=memory, labels_from_folders=True)
+    assert counts(index(folder, memory=memory, captions=captions(folder, "1.png,one"))) == (0, 1, 0)
+    assert said(memory) == {"1": (("one",), "rose")}
+    (folder / "rose").rename(folder / "tulip")
+    index(folder, memory=memory, captions=captions(folder, "1.png,one"), labels_from_folders=True, prune=True)
+    assert said(memory) == {"1": (("one",), "tulip")}
+    assert counts(index(folder, memory=memory, captions=captions(folder, "1.png,two"))) == (0, 1, 0)
+    assert said(memory) == {"1": (("two",), "tulip")}
+
+
+def test_a_photos_own_caption_changes_with_it_and_those_given_stay(
+    memory: Memory, tmp_path: Path, make_photo: MakePhoto
+) -> None:
+    def photo(caption: str, side: int) -> Path:
+        exif = Image.Exif()
+        exif[0x010E] = caption
+        return make_photo(tmp_path / "photos" / "p.jpg", "blue", size=(side, side), exif=exif)
+
+    folder = photo("a boat", 20).parent
+    file = captions(folder, "p.jpg,given")
+    index(folder, memory=memory)
+    assert said(memory)["p"][0] == ("a boat",)
+    photo("a ship", 30)
+    assert counts(index(folder, memory=memory)) == (0, 1, 0)
+    assert said(memory)["p"][0] == ("a ship",)
+    index(folder, memory=memory, captions=file)
+    photo("a raft", 40)
+    assert counts(index(folder, memory=memory)) == (0, 1, 0)
+    assert said(memory)["p"][0] == ("given", "a raft")
+    assert counts(index(folder, memory=memory, captions=file)) == (0, 0, 1)
+
+
+def test_a_photo_that_a_folder_and_a_caption_file_know_in_one_run(
+    memory: Memory, tmp_path: Path, make_photo: MakePhoto
+) -> None:
+    photo = make_photo(tmp_path / "photos" / "rose" / "1.png", "red")
+    table = tmp_path / "t.jsonl"
+    table.write_text(json.dumps({"image": str(photo), "caption": "green"}) + "\n")
+    for expected in ((1, 0, 0), (0, 0, 2)):
+        report = index([table, photo.parents[1]], memory=memory, labels_from_folders=True)
+        assert counts(report) == expected
+        assert said(memory) == {"1": (("green",), "rose")}
+
+
+def test_records_of_an_earlier_format_keep_their_captions(
+    memory: Memory, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(Candidate, "fingerprint", property(lambda self: f"{self.size:020}"))
+        index(photo_folder, memory=memory, captions=captions(photo_folder, "red.png,green"))
+    assert counts(index(photo_folder, memory=memory)) == (0, 4, 0)
+    assert said(memory)["red"] == (("green",), None)
+    assert counts(index(photo_folder, memory=memory)) == (0, 0, 4)
 
 
 # --- bad files

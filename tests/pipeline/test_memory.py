@@ -18,6 +18,8 @@ from revln.config import default_memory
 from revln.errors import BundleError, ImageError, MemoryStoreError, QueryError
 from revln.models import Model, load_model
 from revln.pipeline import Memory, index
+from revln.store import Row
+from revln.types import Candidate
 from tiny_bundle import make_tiny_bundle
 
 
@@ -65,7 +67,7 @@ def test_an_upgrade_locks_nobody_out(tmp_path: Path, photo_folder: Path) -> None
     again = Memory.open(tmp_path / "m")
     assert names(again.search("red", k=1)) == ["red"]
     again.add(image=photo_folder / "green.png", texts=["grass"])
-    assert len(again) == 5
+    assert len(again) == 4
 
 
 def test_a_model_that_is_gone_is_named_and_the_records_are_still_there(
@@ -293,6 +295,27 @@ def test_teaching_twice_replaces(memory: Memory, photo_folder: Path) -> None:
     assert memory.add(image=photo_folder / "green.png", source="other").id != first.id
 
 
+def test_a_photo_that_was_indexed_keeps_its_record(memory: Memory, photo_folder: Path) -> None:
+    index(photo_folder, memory=memory, captions=write_captions(photo_folder, {"green.png": ["grass"]}))
+    (hit,) = memory.search("green", k=1)
+    taught = memory.add(image=photo_folder / "green.png", label="meadow")
+    assert (taught.id, taught.source, taught.texts, taught.label) == (hit.record.id, "files", ("grass",), "meadow")
+    taught = memory.add(image=photo_folder / "green.png", texts=["a green field", "spring"])
+    assert (taught.id, taught.texts, taught.label) == (hit.record.id, ("a green field", "spring"), "meadow")
+    assert len(memory) == 4
+    report = index(photo_folder, memory=memory)
+    assert (report.updated, report.unchanged) == (0, 4)  # what was taught stays
+    assert memory.search("green", k=1)[0].record.texts == ("a green field", "spring")
+    assert memory.add(image=photo_folder / "green.png", source="other").source == "other"
+    assert len(memory) == 5
+
+
+def test_what_a_text_was_taught_with_stays_when_its_photo_is_taught_again(memory: Memory, photo_folder: Path) -> None:
+    memory.add(image=photo_folder / "red.png", texts=["one"], label="door")
+    kept = memory.add(image=photo_folder / "red.png")
+    assert (kept.texts, kept.label, kept.source, len(memory)) == (("one",), "door", "manual", 1)
+
+
 def test_one_text_may_be_given_as_a_string(memory: Memory, photo_folder: Path) -> None:
     assert memory.add(image=photo_folder / "green.png", texts="Ada on the beach").texts == ("Ada on the beach",)
 
@@ -353,6 +376,34 @@ def test_deleting_what_is_missing_never_what_cannot_be_looked_at(filled: Memory,
     assert sorted(names(filled.search("red"))) == ["blue", "green", "orange"]
 
 
+def test_a_photo_in_an_archive_is_missing_when_the_archive_is(memory: Memory, tmp_path: Path) -> None:
+    archive = tmp_path / "shard.tar"
+    archive.touch()
+    photo = Candidate("files", "image", f"{archive}/1.jpg", archive, 1, 1)
+    memory.table.upsert([Row(photo, image_vector=np.array([1, 0, 0, 0], np.float32))])
+    assert memory.missing() == []
+    assert memory.audit(photo.uri).is_found
+    archive.unlink()
+    assert memory.missing() == [photo.id]
+
+
+def test_a_purge_removes_every_trace(filled: Memory, photo_folder: Path) -> None:
+    filled.add(image=photo_folder / "red.png", texts=["zanzibar secret"])
+    (row,) = filled.table.snapshot.row_ids("uri LIKE '%red%'")
+    thumb = filled.table.snapshot.thumbs(np.array([row]))[int(row)]
+    (filled.path / "index").mkdir(exist_ok=True)
+    (filled.path / "index" / "derived").write_bytes(thumb)
+
+    def traces() -> list[str]:
+        files = [path for path in filled.path.rglob("*") if path.is_file()]
+        return [path.name for path in files if thumb in (held := path.read_bytes()) or b"zanzibar" in held]
+
+    assert traces()
+    assert filled.delete(where="uri LIKE '%red%'", purge=True) == 1
+    assert traces() == []
+    assert sorted(names(filled.search("red"))) == ["blue", "green", "orange"]
+
+
 def test_deleting_needs_one_way_to_say_what(filled: Memory) -> None:
     for options in ({}, {"where": "width > 0", "ids": ["x"]}, {"ids": ["x"], "missing_files": True}):
         with pytest.raises(QueryError, match="say which records"):
@@ -387,3 +438,19 @@ def test_info(filled: Memory) -> None:
     facts = filled.info()
     assert (facts.records, facts.kinds, facts.sources, facts.image_vectors) == (4, {"image": 4}, {"files": 4}, 4)
     assert facts.encoder_id == load_model("tiny").id
+
+
+def test_storage_adds_up(filled: Memory, photo_folder: Path) -> None:
+    filled.add(image=photo_folder / "red.png", texts=["a red door"])
+    storage = filled.storage()
+    sizes = dict(storage.sizes)
+    assert min(sizes[name] for name in ("facts", "thumbs", "vectors", "text_index", "old_versions")) > 0
+    assert sizes["other_vectors"] == sizes["vector_index"] == 0
+    assert sum(sizes.values()) <= filled.info().bytes
+    assert (storage.skipped, storage.lock.held, storage.previous, storage.unfinished) == (0, False, None, ())
+    filled.compact(purge=True)
+    assert filled.storage().sizes["old_versions"] < sizes["old_versions"]
+    with filled.table.transaction("look at"):
+        state = Memory.open(filled.path).storage().lock
+    assert state.held
+    assert "process" in (state.owner or "")

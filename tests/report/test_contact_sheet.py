@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 from html.parser import HTMLParser
 from io import BytesIO
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from PIL import Image
 
 from revln.report import Section, Tile, answer_tiles, contact_sheet, hit_tiles, write_page
-from revln.types import Answer, Hit, LabelScore, Record, SearchResult
+from revln.types import Answer, Hit, LabelScore, Record, SearchResult, Via
 
 
 class Page(HTMLParser):
@@ -113,6 +114,14 @@ def test_hits_that_do_not_fit_are_faded() -> None:
     tiles = hit_tiles(result("x"), {})
     assert 'class="grid weak"' in contact_sheet("T", [Section("q", tiles, found=False)])
     assert 'class="grid weak"' not in contact_sheet("T", [Section("q", tiles)])
+
+
+def test_the_knowledge_that_led_to_a_photo_is_named() -> None:
+    via = Via("k", "label", "freshwater fish", "tench", "wordnet:1", 0.97)
+    hits = (dataclasses.replace(result("a pond")[0], via=via), result("x")[0])
+    led, direct = hit_tiles(SearchResult(hits, True, 0.01), {})
+    assert led.facts["via"] == "label: freshwater fish"
+    assert "via" not in direct.facts
 
 
 def test_answers_become_tiles() -> None:

@@ -94,7 +94,7 @@ def test_hybrid_by_hand(filled: RecordTable, make_searcher: MakeSearcher) -> Non
     assert uris(result) == ["/b", "/a", "/c"]
     assert [hit.fused_score for hit in result.hits] == pytest.approx([1 / 62 + 1 / 61, 1 / 61, 1 / 63])
     assert [hit.score for hit in result.hits] == pytest.approx([0.75, 0.4, 0.6])
-    heavy = make_searcher(filled, weights=(1.0, 0.0)).search(QUERY, "cat", mode="hybrid")
+    heavy = make_searcher(filled, list_weights=(1.0, 0.0)).search(QUERY, "cat", mode="hybrid")
     assert uris(heavy) == ["/a", "/b", "/c"]
 
 
@@ -167,6 +167,12 @@ def test_records_without_vectors_are_found_by_words(
         ({"where": "label"}, "the filter does not work"),
         ({"kinds": []}, "choose from image"),
         ({"kinds": ["film"]}, "film"),
+        ({"sources": ["photo"]}, "unknown source 'photo': did you mean photos"),
+        ({"sources": []}, "no sources given: choose from photos"),
+        ({"weights": {"imagetext": 2.0}}, "unknown source or kind 'imagetext': did you mean image_text"),
+        ({"weights": {"photos": -1.0}}, "the weight of photos is -1.0"),
+        ({"weights": {"photos": float("nan")}}, "the weight of photos is nan"),
+        ({"weights": {"photos": 2.0}, "mode": "text", "text": "dog"}, "mode text ranks by words"),
     ],
 )
 def test_what_cannot_be_searched(filled: RecordTable, make_searcher: MakeSearcher, options: dict, message: str) -> None:

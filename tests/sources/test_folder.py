@@ -223,7 +223,7 @@ def test_captions_by_path_then_by_name(tree):
 def test_ambiguous_name_gives_no_caption(tree):
     root = tree("a.jpg")
     texts, missing = captioned(root, {"x/a.jpg": ("one",), "y/a.jpg": ("another",)})
-    assert texts == {"a.jpg": ()}
+    assert texts == {"a.jpg": None}
     assert len(missing) == 2
 
 

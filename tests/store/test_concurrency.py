@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ import pytest
 
 from revln.errors import MemoryLockedError
 from revln.store import RecordTable, Row, VectorIndex
-from revln.store.lock import write_lock
+from revln.store.lock import LockState, lock_state, write_lock
 
 MakeRow = Callable[..., Row]
 
@@ -71,12 +72,34 @@ def test_a_second_writer_is_told_who_the_first_is(table: RecordTable, make_row: 
         assert holder.stdout is not None
         holder.stdout.readline()
         hasty = RecordTable.open(table.directory, lock_seconds=0.2)
-        with pytest.raises(MemoryLockedError, match=rf"process {holder.pid} on .* since 20.* \(waited 0.2 s\)"):
+        with pytest.raises(
+            MemoryLockedError, match=rf"process {holder.pid} on .* since 20.* \(\d+ s\) \(waited 0.2 s\)"
+        ):
             hasty.upsert([make_row("/1")])
         assert hasty.snapshot.count() == 0  # readers are not held up
     finally:
         kill(holder)
     assert table.upsert([make_row("/1")]).added == 1  # the system released the dead holder's lock
+
+
+def test_a_killed_holder_blocks_nobody(table: RecordTable, make_row: MakeRow) -> None:
+    holder = start(HOLDER, table.directory)
+    assert holder.stdout is not None
+    holder.stdout.readline()
+    assert lock_state(table.directory).held
+    kill(holder)
+    left = lock_state(table.directory)
+    assert left.is_stale
+    assert f"process {holder.pid} on" in (left.owner or "")
+    assert RecordTable.open(table.directory, lock_seconds=1).upsert([make_row("/1")]).added == 1
+    assert lock_state(table.directory) == LockState(False, None)
+
+
+@pytest.mark.parametrize(("seconds", "age"), [(5, "5 s"), (600, "10 min"), (7300, "2 h"), (3 * 86_400, "3 days")])
+def test_the_age_of_a_lock(tmp_path: Path, seconds: int, age: str) -> None:
+    since = (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
+    (tmp_path / "writer.json").write_text(json.dumps({"pid": 1, "host": "ada", "since": since}))
+    assert f"({age})" in (lock_state(tmp_path).owner or "")
 
 
 def test_an_unreadable_owner_is_another_process(tmp_path: Path) -> None:

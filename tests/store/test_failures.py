@@ -6,11 +6,13 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from revln.errors import MemoryStoreError, QueryError
 from revln.store import RecordTable, Row, VectorIndex
 from revln.store.failures import filter_failures, store_failures
+from revln.store.verification import verify_store
 
 MakeRow = Callable[..., Row]
 
@@ -87,3 +89,54 @@ def test_a_full_disk_loses_nothing(table: RecordTable, make_row: MakeRow) -> Non
     assert "the disk is full" in done.stdout
     assert table.refresh().count() == 1
     assert table.upsert([make_row("/2")]).added == 1
+
+
+FULL_WHILE_MIGRATING = """
+import resource, signal, sys
+from pathlib import Path
+import numpy as np
+from revln.errors import MemoryStoreError
+from revln.store import RecordTable
+from revln.store.manifest import VectorColumns
+from revln.store.migration import Migration
+from revln.store.transfer import write_export
+from revln.types import Skipped
+table = RecordTable.open(Path(sys.argv[1]))
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))
+
+def fails(action):
+    try:
+        action()
+    except MemoryStoreError as error:
+        print(error)
+
+def migrate():
+    migration = Migration(table, VectorColumns.of_encoder("wide", 4096))
+    (rows,) = migration.pending()
+    migration.store(rows, [np.random.rand(4096).astype(np.float32) for _ in rows], [None] * len(rows))
+
+fails(migrate)
+fails(lambda: write_export(table.snapshot, Path(sys.argv[2]), vectors=True))
+fails(lambda: table.remember_skips("photos", [Skipped(f"/{number}.jpg", "not an image") for number in range(1000)]))
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs file size limits")
+def test_a_full_disk_stops_upkeep_and_leaves_what_was(table: RecordTable, make_row: MakeRow, tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    table.upsert([make_row(f"/{number}", thumb=random.bytes(9000)) for number in range(9)])
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_WHILE_MIGRATING, str(table.directory), str(tmp_path / "out.parquet")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.count("the disk is full") == 3, done.stdout + done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == [table.directory.name]
+    assert not (table.directory / "skips.jsonl").exists()
+    assert table.refresh().manifest.encoder_id == "fake-1"
+    assert len(VectorIndex(table.snapshot).search(np.ones(4, np.float32), 20, "image").scores) == 9
+    checks = verify_store(table.directory, full=False, repair=True)
+    assert [check.check for check in checks if not check.ok] == ["thumbs"]  # which are no pictures here
+    assert [path.name for path in table.directory.glob(".*")] == []

@@ -8,7 +8,7 @@ import pytest
 
 from revln.errors import MemoryStoreError
 from revln.store import RecordTable, Row
-from revln.store.manifest import FORMAT_VERSION, MANIFEST_FILE, Manifest
+from revln.store.manifest import FORMAT_VERSION, MANIFEST_FILE, Manifest, VectorColumns
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -16,6 +16,20 @@ def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
     manifest.save(tmp_path)
     assert Manifest.load(tmp_path) == manifest
     assert [path.name for path in tmp_path.iterdir()] == [MANIFEST_FILE]
+
+
+def test_a_switch_remembers_where_the_vectors_were(tmp_path: Path) -> None:
+    made = Manifest(encoder_id="fake-1", dim=4)
+    made.save(tmp_path)
+    assert "previous" not in json.loads((tmp_path / MANIFEST_FILE).read_text())  # as before there were migrations
+    target = VectorColumns.of_encoder("my model/2", 8)
+    assert target.names == ("image_vector_my_model_2", "text_vectors_my_model_2")
+    switched = made.switched(target)
+    switched.save(tmp_path)
+    loaded = Manifest.load(tmp_path)
+    assert loaded == switched
+    assert (loaded.active, loaded.previous, loaded.created_at) == (target, made.active, made.created_at)
+    assert loaded.switched(made.active).active == made.active
 
 
 def test_a_missing_memory_says_how_to_make_one(tmp_path: Path) -> None:
@@ -34,6 +48,8 @@ def test_a_missing_memory_says_how_to_make_one(tmp_path: Path) -> None:
         b'{"format_version": 1}',
         json.dumps({"format_version": 1, "encoder_id": "x", "dim": 0}).encode(),
         json.dumps({"format_version": 1, "encoder_id": "x", "dim": 4, "surprise": 1}).encode(),
+        json.dumps({"format_version": 1, "encoder_id": "x", "dim": 4, "previous": {"dim": 4}}).encode(),
+        json.dumps({"format_version": 1, "encoder_id": "x", "dim": 4, "previous": 7}).encode(),
     ],
 )
 def test_a_damaged_manifest_is_named(tmp_path: Path, content: bytes) -> None:

@@ -123,8 +123,8 @@ def test_vectors_are_aligned_for_fast_products(table: RecordTable, make_row: Mak
     for start in range(0, 300, 100):
         table.upsert([make_row(f"/{n}", texts={"t": (1.0,)}, thumb=bytes(n)) for n in range(start, start + 100)])
     table.compact()
-    blocks = VectorIndex(table.snapshot)._blocks
-    assert all(block.vectors.flags.aligned for modality in blocks.values() for block in modality)
+    modalities = VectorIndex(table.snapshot)._modal.values()
+    assert all(block.vectors.flags.aligned for modality in modalities for block in modality.blocks)
 
 
 def test_refreshing_reads_new_fragments_only(table: RecordTable, make_row: MakeRow) -> None:
@@ -132,5 +132,5 @@ def test_refreshing_reads_new_fragments_only(table: RecordTable, make_row: MakeR
     index = VectorIndex(table.snapshot)
     table.upsert([make_row("/2")])
     refreshed = index.refreshed(table.snapshot)
-    assert index._blocks["image"][0] in refreshed._blocks["image"]
-    assert len(refreshed._blocks["image"]) == 2
+    assert index._modal["image"].blocks[0] in refreshed._modal["image"].blocks
+    assert len(refreshed._modal["image"].blocks) == 2

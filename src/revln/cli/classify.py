@@ -10,10 +10,11 @@ import typer
 from revln.cli.command import Reply, command
 from revln.cli.opening import memory_for_classes
 from revln.cli.options import EvidenceCount, Labels, MemoryPath, ModelName, split_labels
-from revln.cli.output import progress_bar
+from revln.cli.output import note, plain, progress_bar
 from revln.config import NEIGHBOURS
 
 if TYPE_CHECKING:
+    from revln.errors import ImageError
     from revln.types import Answer
 
 __all__ = ["classify"]
@@ -39,14 +40,21 @@ def classify(
     opened = memory_for_classes(memory, names, model)
     from revln.pipeline import classify_all
 
-    answers: list[Answer] = []
+    unreadable: list[ImageError] = []
     with progress_bar("Classifying", "photos") as progress:
-        for answer in classify_all(files, memory=opened, labels=names, model=model, k=k, progress=progress):
-            answers.append(answer)
-    return Reply({"results": [answer.to_dict() for answer in answers]}, lambda: _show(answers))
+        found = classify_all(
+            files, memory=opened, labels=names, model=model, k=k, progress=progress, unreadable=unreadable.append
+        )
+        answers = list(found)
+    for error in unreadable:
+        note(f"error: {plain(str(error))}")
+    skipped = [{"path": error.name, "reason": error.reason} for error in unreadable]
+    data = {"results": [answer.to_dict() for answer in answers], "skipped": skipped}
+    return Reply(data, lambda: _show(answers), 1 if unreadable else 0)
 
 
 def _show(answers: list[Answer]) -> None:
     from revln.cli.tables import show_answers
 
-    show_answers(answers)
+    if answers:
+        show_answers(answers)

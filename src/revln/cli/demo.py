@@ -82,6 +82,7 @@ def demo(
     they show; then with their captions.
     """
     memory = open_memory(out / _MEMORY, model, create=True)
+    memory.delete(where="true")  # else a second look would find the captions of the first
     alone = _index(memory, captions=None)
     found = _run(memory, _plain_queries())
     answers = _classify(memory)

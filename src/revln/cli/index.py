@@ -25,9 +25,18 @@ _SKIPPED_SHOWN = 20
     "revln index ~/Photos",
     "revln index flickr8k/images --captions flickr8k/captions.txt",
     "revln index flowers --labels-from-folders --exclude '*.png' --prune",
+    "revln index captions.jsonl shard-000.tar --source web",
+    "revln index /usr/share/wordnet --source wordnet",
 )
 def index(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Folders and photos.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH...",
+            help="Folders, photos, tables (JSONL, Parquet), captions or questions (JSON), WebDataset shards, notes, "
+            "WordNet.",
+        ),
+    ],
     captions: CaptionsPath = None,
     labels_from_folders: Annotated[
         bool, typer.Option("--labels-from-folders", help="The name of a photo's folder is its class.")
@@ -36,21 +45,29 @@ def index(
     exclude: Annotated[
         list[str] | None, typer.Option("--exclude", metavar="GLOB", help="Files and folders to leave out; repeatable.")
     ] = None,
-    prune: Annotated[bool, typer.Option("--prune", help="Delete the records whose file is gone.")] = False,
+    notes: Annotated[
+        bool, typer.Option("--notes", help="Take the text files (.md, .markdown, .txt) in folders too.")
+    ] = False,
+    wordnet_all: Annotated[
+        bool, typer.Option("--wordnet-all", help="Of WordNet, all nouns instead of the model's classes.")
+    ] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete the records of photos whose file is gone.")] = False,
     memory: MemoryPath = None,
     model: ModelName = None,
 ) -> Reply:
-    """Index folders of photos, so that they can be found.
+    """Index photos and other knowledge, so that they can be found.
 
-    Run it again at any time: only what is new or changed is read. Files that cannot be read are listed and skipped.
+    Run it again at any time: only what is new or changed is read, and captions and labels given once are kept. What
+    cannot be read is listed and skipped.
     """
-    from revln.sources import FolderSource
+    from revln.sources import kind_of
 
-    FolderSource(paths)  # a misspelt path is told before a memory is made
+    for path in paths:
+        kind_of(path)  # a misspelt path is told before a memory is made
     opened = open_memory(memory, model, create=True)
     from revln.pipeline import index as index_photos
 
-    with progress_bar("Indexing", "photos") as progress:
+    with progress_bar("Indexing", "records") as progress:
         report = index_photos(
             paths,
             memory=opened,
@@ -58,6 +75,8 @@ def index(
             labels_from_folders=labels_from_folders,
             source=source,
             exclude=tuple(exclude or ()),
+            notes=notes,
+            all_nouns=wordnet_all,
             prune=prune,
             progress=progress,
         )
@@ -81,7 +100,7 @@ def show_report(report: IndexReport) -> None:
     }
     listed = [f"{count:,} {name}" for name, count in counts.items() if count or name == "added"]
     done = report.added + report.updated
-    rate = f", {done / report.seconds:.0f} photos/s" if done and report.seconds > 0 else ""
+    rate = f", {done / report.seconds:.0f} records/s" if done and report.seconds > 0 else ""
     say(f"{'; '.join(listed)} ({report.seconds:.1f} s{rate})")
     if not report.skipped:
         return

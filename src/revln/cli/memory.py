@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from revln.cli.command import Reply, command
+from revln.cli.memory_checks import audit, duplicates, verify
+from revln.cli.memory_models import export, import_, migrate, rollback
 from revln.cli.opening import open_memory
-from revln.cli.options import MemoryPath, ModelName, RecordLabel, SourceName, Where
+from revln.cli.options import MemoryPath, ModelName, RecordLabel, Where
 from revln.cli.output import plain, say, short_path
 
 if TYPE_CHECKING:
     from revln.store import MemoryInfo
+    from revln.store.sizes import Storage
 
 __all__ = ["app"]
 
@@ -33,11 +36,17 @@ def add(
         list[str] | None, typer.Option("--text", metavar="TEXT", help="What is to be known of it; repeatable.")
     ] = None,
     label: RecordLabel = None,
-    source: SourceName = "manual",
+    source: Annotated[
+        str | None,
+        typer.Option("--source", metavar="NAME", help="The source; the one the photo has, or manual, if not given."),
+    ] = None,
     memory: MemoryPath = None,
     model: ModelName = None,
 ) -> Reply:
-    """Teach the memory one thing: a photo with what is to be known of it, or a text alone."""
+    """Teach the memory one thing: a photo with what is to be known of it, or a text alone.
+
+    A photo that was indexed keeps its record: texts that are given replace its texts, a label its label.
+    """
     record = open_memory(memory, model, create=True).add(
         image=image, texts=tuple(text or ()), label=label, source=source
     )
@@ -47,17 +56,17 @@ def add(
 
 @command("info", "revln memory info", "revln memory info --memory photos.revln --json")
 def info(memory: MemoryPath = None) -> Reply:
-    """Show what the memory holds, and with which model it was made."""
+    """Show what the memory holds, what it takes on disk, and with which model it was made."""
     opened = open_memory(memory)
-    found = opened.info()
+    found, storage = opened.info(), opened.storage()
     path = str(opened.path.absolute())
-    return Reply({"path": path, **found.to_dict()}, lambda: _show_info(path, found))
+    return Reply({"path": path, **found.to_dict(), **storage.to_dict()}, lambda: _show_info(path, found, storage))
 
 
 @command(
     "delete",
     "revln memory delete --missing-files",
-    """revln memory delete --where "source = 'old'\"""",
+    """revln memory delete --where "source = 'old'" --purge""",
     "revln memory delete --id 3f0c1b9a7e5d2c4b6a80",
 )
 def delete(
@@ -66,10 +75,13 @@ def delete(
     missing_files: Annotated[
         bool, typer.Option("--missing-files", help="The records of photos whose file is gone.")
     ] = False,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Remove every trace of all deleted records from the disk as well, now.")
+    ] = False,
     memory: MemoryPath = None,
 ) -> Reply:
     """Delete records. The photos themselves are never touched."""
-    deleted = open_memory(memory).delete(where=where, ids=ids or None, missing_files=missing_files)
+    deleted = open_memory(memory).delete(where=where, ids=ids or None, missing_files=missing_files, purge=purge)
     return Reply({"deleted": deleted}, lambda: say(f"deleted {_counted(deleted)}"))
 
 
@@ -84,27 +96,60 @@ def relocate(
     return Reply({"relocated": moved}, lambda: say(f"relocated {_counted(moved)}"))
 
 
+@command("compact", "revln memory compact", "revln memory compact --drop-old", "revln memory compact --purge")
+def compact(
+    drop_old: Annotated[
+        bool, typer.Option("--drop-old", help="Drop the vectors of earlier models, which ends rollback.")
+    ] = False,
+    purge: Annotated[
+        bool, typer.Option("--purge", help="Remove old versions and every trace of deleted records now.")
+    ] = False,
+    memory: MemoryPath = None,
+) -> Reply:
+    """Tidy up the memory's files. This happens by itself as well; use it to free space."""
+    opened = open_memory(memory)
+    before = opened.info().bytes
+    opened.compact(purge=purge, drop_old=drop_old)
+    after = opened.info().bytes
+    return Reply(
+        {"bytes_before": before, "bytes": after}, lambda: say(f"{_megabytes(before)} before, {_megabytes(after)} now")
+    )
+
+
 def _counted(records: int) -> str:
     return f"{records:,} {'record' if records == 1 else 'records'}"
 
 
-def _show_info(path: str, found: MemoryInfo) -> None:
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
+
+
+def _show_info(path: str, found: MemoryInfo, storage: Storage) -> None:
     from revln.cli.tables import facts_table
 
+    sizes = ", ".join(f"{_megabytes(size)} {name.replace('_', ' ')}" for name, size in storage.sizes.items() if size)
+    lock = storage.lock
     facts = {
         "memory": short_path(path),
         "records": f"{found.records:,}",
         "kinds": ", ".join(f"{count:,} {name}" for name, count in found.kinds.items()) or "-",
         "sources": ", ".join(f"{count:,} from {name}" for name, count in found.sources.items()) or "-",
+        "skipped": f"{storage.skipped:,} files, see revln memory audit" if storage.skipped else "-",
         "vectors": f"{found.image_vectors:,} of images, {found.text_vectors:,} of texts, {found.dim} wide",
         "model": found.encoder_id,
+        "rollback": f"to {storage.previous}" if storage.previous else "-",
+        "migration": "one has not ended: run it again" if storage.unfinished else "-",
         "taken": f"{found.taken_from} to {found.taken_to}" if found.taken_from else "-",
         "created": found.created_at,
         "last indexed": found.indexed_at or "-",
-        "size": f"{found.bytes / 1e6:,.1f} MB in {found.fragments:,} fragments, version {found.version}",
+        "size": f"{_megabytes(found.bytes)} in {found.fragments:,} fragments, version {found.version}",
+        "of which": sizes,
+        "lock": f"held by {lock.owner or 'another process'}" if lock.held else "free",
     }
     facts_table(facts)
 
 
-for _command in (add, info, delete, relocate):
+for _command in (
+    add, info, delete, relocate, verify, duplicates, audit, migrate, rollback, compact, export, import_,
+):  # fmt: skip
     _command.add_to(app)

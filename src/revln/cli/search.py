@@ -11,6 +11,7 @@ from revln.cli.command import Reply, command
 from revln.cli.opening import open_memory
 from revln.cli.options import KindName, MemoryPath, ModelName, ModeName, Where
 from revln.cli.output import say, warn
+from revln.errors import QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,6 +29,7 @@ _KINDS_HELP = f"Find these instead of photos: {', '.join(KindName)}; repeatable.
     "revln search --image beach.jpg -k 20",
     """revln search "birthday cake" --where "taken_at >= '2024-01-01'" --sort -taken_at""",
     'revln search "red car" --mode hybrid --paths',
+    'revln search "a fish kept in ponds" --source files --source wordnet --weight wordnet=0.5',
 )
 def search(
     text: Annotated[str | None, typer.Argument(metavar="TEXT", help="What to look for, as a sentence.")] = None,
@@ -50,6 +52,19 @@ def search(
         float, typer.Option("--text-weight", metavar="W", help="Say of the text when there is an image too, 0 to 1.")
     ] = 0.5,
     kind: Annotated[list[KindName] | None, typer.Option("--kind", metavar="KIND", help=_KINDS_HELP)] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="NAME", help="Only what comes from this source; repeatable."),
+    ] = None,
+    weight: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--weight", metavar="NAME=W", help="Multiply the odds of what is of a source or kind; repeatable."
+        ),
+    ] = None,
+    knowledge: Annotated[
+        bool, typer.Option("--knowledge/--no-knowledge", help="Follow texts that fit to the photos they are about.")
+    ] = True,
     paths: Annotated[bool, typer.Option("--paths", help="Print the paths of the hits and nothing else.")] = False,
     memory: MemoryPath = None,
     model: ModelName = None,
@@ -65,11 +80,27 @@ def search(
         sort=sort,
         min_score=min_score,
         kinds=cast("Sequence[Kind]", [name.value for name in kind]) if kind else None,
+        sources=source or None,
+        weights=_weights(weight or ()),
+        knowledge=knowledge,
         text_weight=text_weight,
     )
     for warning in result.warnings:
         warn(warning)
     return Reply(result.to_dict(), lambda: _show_paths(result) if paths else _show(result))
+
+
+def _weights(given: Sequence[str]) -> dict[str, float]:
+    weights = {}
+    for entry in given:
+        name, _, number = entry.rpartition("=")
+        try:
+            weights[name] = float(number)
+        except ValueError:
+            name = ""
+        if not name:
+            raise QueryError(f"{entry!r} is no weight: write it like wordnet=0.5")
+    return weights
 
 
 def _show_paths(result: SearchResult) -> None:

@@ -100,8 +100,9 @@ def facts_table(facts: Mapping[str, object]) -> None:
 
 
 def describe(hit: Hit) -> Text:
-    """The caption that matched, else the label."""
-    return Text(plain(hit.text or hit.record.label or ""))
+    """The caption that matched, else the label; and the knowledge that led here."""
+    via = f"via {hit.via.kind}: {hit.via.text}" if hit.via else None
+    return Text(plain(" \N{MIDDLE DOT} ".join(filter(None, (hit.text or hit.record.label, via)))))
 
 
 def _table(*, show_header: bool = True) -> Table:

@@ -42,14 +42,22 @@ def content_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def load_photo(path: Path | str, transform: Transform, *, pixel_limit: int = PIXEL_LIMIT) -> LoadedPhoto:
+def load_photo(
+    path: Path | str, transform: Transform, *, data: bytes | None = None, pixel_limit: int = PIXEL_LIMIT
+) -> LoadedPhoto:
     """Reads, hashes, decodes, transforms and shrinks a photo; safe in threads, which the costly parts let run.
+
+    Args:
+        path: the file; what errors call it.
+        transform: makes the pixels.
+        data: content of the file where there is no such file, as of a member of an archive.
+        pixel_limit: pixels above which it is refused before anything is decoded.
 
     Raises:
         ImageError: the file cannot be read, or is damaged, too large or no image.
     """
-    path = Path(path)
-    data = read_file(path, limit=byte_limit(pixel_limit))
+    if data is None:
+        data = read_file(Path(path), limit=byte_limit(pixel_limit))
     min_side = max(transform.min_side, THUMB_SIDE)
     decoded = decode_image(data, name=path, pixel_limit=pixel_limit, min_side=min_side)
     return LoadedPhoto(

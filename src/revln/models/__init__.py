@@ -7,6 +7,7 @@ from revln.models.calibration import BackgroundCalibration
 from revln.models.card import Card
 from revln.models.encoder import BundleEncoder
 from revln.models.importing import import_bundle
+from revln.models.memory_calibration import MemoryCalibration
 from revln.models.model import ImageLike, Model, load_model
 from revln.models.parallel import cores, map_ordered
 from revln.models.registry import find_bundle, keep_bundle, list_bundles, open_bundle
@@ -17,6 +18,7 @@ __all__ = [
     "BundleEncoder",
     "Card",
     "ImageLike",
+    "MemoryCalibration",
     "Model",
     "cores",
     "find_bundle",

@@ -21,7 +21,7 @@ from revln.metrics import Line, fit_line, lenient, sigmoid
 from revln.models.bundle import BACKGROUND, Bundle
 from revln.types import MODALITIES, Embedding, Modality
 
-__all__ = ["BackgroundCalibration", "Moments", "Pair"]
+__all__ = ["BackgroundCalibration", "Moments", "Pair", "caption_line"]
 
 Pair = tuple[Modality, Modality]  # asked, stored
 _SPREAD_FLOOR = 1e-4
@@ -161,15 +161,29 @@ class BackgroundCalibration:
             ("text", "text"): fit_line(
                 _best(texts, texts, moments["text"], siblings), _best(unrelated, texts, moments["text"])
             ),
-            ("image", "text"): fit_line(
-                _best(images, texts, moments["text"], own), _best(images, texts, moments["text"], _few(~own))
-            ),
+            ("image", "text"): caption_line(images, texts, owners, moments["text"]),
             ("image", "image"): fit_line(
                 _best(images, images, moments["image"], agreeing),
                 _best(images, images, moments["image"], _few(~agreeing & ~np.eye(len(images), dtype=bool))),
             ),
         }
         return cls(moments, lines)
+
+
+def caption_line(images: Embedding, texts: Embedding, owners: npt.NDArray[np.int64], moments: Moments) -> Line:
+    """The line for texts that photos are asked for: each photo's own best caption against the best of some others'.
+
+    Args:
+        images: unit rows [n, dim].
+        texts: unit rows [m, dim] of their captions.
+        owners: index [m] of the photo that each caption describes.
+        moments: of the texts' background.
+
+    Raises:
+        ValueError: no photo has a caption.
+    """
+    own = owners[None, :] == np.arange(len(images))[:, None]
+    return fit_line(_best(images, texts, moments, own), _best(images, texts, moments, _few(~own)))
 
 
 def _best(

@@ -52,11 +52,13 @@ class TextInput:
         pad_to_max: every sentence is padded to ``max_tokens``, for graphs of a fixed length and for those that are
             not told what is padding.
         pad_id: the token that stands at padding.
+        dim: leading dimensions of the joint space that texts use, the others being 0 in each of them; None for all.
     """
 
     max_tokens: int
     pad_to_max: bool = False
     pad_id: int = 0
+    dim: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ def _problem(card: Card) -> str | None:
         f"std {image.std!r}": len(image.std) == 3 and all(0 < value < math.inf for value in image.std),
         f"max_tokens {text.max_tokens!r}": isinstance(text.max_tokens, int) and text.max_tokens > 0,
         f"pad_id {text.pad_id!r}": isinstance(text.pad_id, int) and text.pad_id >= 0,
+        f"text dim {text.dim!r}": text.dim is None or (isinstance(text.dim, int) and 0 < text.dim <= card.dim),
     }
     # A plain name: not ``../x``, and no other directory's on any system.
     rules |= {

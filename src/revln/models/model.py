@@ -103,12 +103,25 @@ class Model:
 
     def look(self, images: Sequence[ImageLike]) -> Iterator[ImageEncoding]:
         """Embedding and class logits of each image, in order, one row each; see ``encode_images``."""
+        for seen in self.try_look(images):
+            if isinstance(seen, ImageError):
+                raise seen
+            yield seen
+
+    def try_look(self, images: Sequence[ImageLike]) -> Iterator[ImageEncoding | ImageError]:
+        """The same, with the reason in the place of each image that cannot be read."""
         self.encoder.warm_up()
-        return map_ordered(self._look_at, images)
+        return map_ordered(self._try_look_at, images)
 
     def verify(self) -> list[str]:
         """Replays the golden inputs; a list of what is wrong, empty when all is well."""
         return verify_bundle(self.encoder)
+
+    def _try_look_at(self, image: ImageLike) -> ImageEncoding | ImageError:
+        try:
+            return self._look_at(image)
+        except ImageError as error:
+            return error
 
     def _look_at(self, image: ImageLike) -> ImageEncoding:
         if isinstance(image, str | Path):

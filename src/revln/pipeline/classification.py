@@ -11,7 +11,7 @@ import numpy as np
 
 from revln.answer import ClassificationSources, LabelSet, Neighbours, decide
 from revln.config import NEIGHBOURS
-from revln.errors import QueryError
+from revln.errors import ImageError, QueryError
 from revln.metrics import softmax
 from revln.models import ImageLike, Model, load_model
 from revln.pipeline.memory import Memory
@@ -126,15 +126,24 @@ def classify_all(
     model: Model | str | Path | None = None,
     k: int = NEIGHBOURS,
     progress: Callable[[int, int], None] | None = None,
+    unreadable: Callable[[ImageError], None] | None = None,
 ) -> Iterator[Answer]:
-    """``classify`` for many images, in order, on all cores."""
+    """``classify`` for many images, in order, on all cores.
+
+    ``unreadable`` is called for each image that cannot be read, which is then left out; without it, that is raised.
+    """
     if memory is not None:
         model = memory.model
     used = model if isinstance(model, Model) else load_model(model or "base")
     classifier = Classifier(used, memory, labels, k)
-    for done, (image, seen) in enumerate(zip(images, used.look(images), strict=True), start=1):
+    for done, (image, seen) in enumerate(zip(images, used.try_look(images), strict=True), start=1):
         uri = str(image) if isinstance(image, str | Path) else f"image {done}"
-        yield classifier.classify(uri, seen)
+        if not isinstance(seen, ImageError):
+            yield classifier.classify(uri, seen)
+        elif unreadable is None:
+            raise seen
+        else:
+            unreadable(seen)
         if progress is not None:
             progress(done, len(images))
 

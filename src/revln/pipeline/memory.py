@@ -6,8 +6,7 @@ import dataclasses
 import os
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,32 +14,34 @@ import numpy as np
 from revln.config import default_memory
 from revln.errors import ImageError, MemoryStoreError, QueryError
 from revln.images import os_reason
-from revln.models import BundleEncoder, ImageLike, Model, find_bundle, keep_bundle, load_model
+from revln.models import ImageLike, Model, keep_bundle, load_model
+from revln.pipeline.audit import AuditReport, audit_file, standing_of
+from revln.pipeline.calibration import CalibrationReader
+from revln.pipeline.maintenance import MaintainedMemory
+from revln.pipeline.merging import complete
 from revln.pipeline.photos import encode_photo
-from revln.retrieve import Mode, QueryVector, Searcher, compile_where, mix
-from revln.store import MemoryInfo, RecordTable, Row, VectorIndex
+from revln.retrieve import Mode, QueryVector, Searcher, mix
+from revln.store import RecordTable, Row, VectorIndex
 from revln.store.manifest import MANIFEST_FILE
-from revln.store.words import sql_string
+from revln.store.rows import META_COLUMNS
+from revln.store.words import encode_uri, sql_string
 from revln.text import foreign_script
 from revln.types import Candidate, Embedding, Kind, Modality, Record, SearchResult, record_id
 
 __all__ = ["Memory"]
 
 
-class Memory:
+class Memory(MaintainedMemory):
     """Photos and other knowledge that can be searched; adding records is all the teaching there is.
 
     Searching sees what other processes have added meanwhile. Safe in threads.
-
-    Attributes:
-        table: the records.
     """
 
     def __init__(self, table: RecordTable, model: Model | None = None) -> None:
         """Use ``Memory.open``."""
-        self.table = table
-        self._model = model
+        super().__init__(table, model)
         self._index: VectorIndex | None = None
+        self._calibration = CalibrationReader()
         self._reading = threading.Lock()
 
     @classmethod
@@ -77,30 +78,6 @@ class Memory:
             )
         return cls(table, asked)
 
-    @property
-    def path(self) -> Path:
-        """Its directory."""
-        return self.table.directory
-
-    @property
-    def model(self) -> Model:
-        """The model that the memory was made with.
-
-        Raises:
-            MemoryStoreError: it is no longer at hand.
-        """
-        with self._reading:
-            if self._model is None:
-                made_with = self.table.snapshot.manifest.encoder_id
-                bundle = find_bundle(made_with)
-                if bundle is None:
-                    raise MemoryStoreError(
-                        f"{self.path}: was made with the model {made_with}, which is not at hand: give its directory "
-                        "as the model, or index the photos into a new memory"
-                    )
-                self._model = Model(BundleEncoder(bundle))
-            return self._model
-
     def __len__(self) -> int:
         return self.table.refresh().count()
 
@@ -117,6 +94,9 @@ class Memory:
         sort: str = "score",
         min_score: float | None = None,
         kinds: Iterable[Kind] | None = None,
+        sources: Iterable[str] | None = None,
+        weights: Mapping[str, float] | None = None,
+        knowledge: bool = True,
         text_weight: float = 0.5,
     ) -> SearchResult:
         """Finds records by a sentence, an image, both together, or a vector of the model.
@@ -132,6 +112,9 @@ class Memory:
             sort: ``score``, or a column, with ``-`` before it for descending.
             min_score: leaves out hits with a smaller cosine.
             kinds: kinds of records to find; photos when not given.
+            sources: only records of these sources are found, and only theirs lead to photos; all when not given.
+            weights: by the name of a source or kind, what the odds of its records' probabilities are multiplied by.
+            knowledge: whether texts that clearly fit a sentence lead to the photos that they are linked with.
             text_weight: of the text when an image is given too, 0 to 1.
 
         Raises:
@@ -141,20 +124,37 @@ class Memory:
         started = time.perf_counter()
         if text is not None and not text.strip():
             raise QueryError("the query is empty: say what to look for")
-        query = self._query(text, image, vector, text_weight)
-        found = self.searcher().search(
-            query, text, k=k, offset=offset, where=where, mode=mode, sort=sort, min_score=min_score, kinds=kinds
+        model, searcher = self._current()
+        query = _query(model, text, image, vector, text_weight)
+        found = searcher.search(
+            query,
+            text,
+            k=k,
+            offset=offset,
+            where=where,
+            mode=mode,
+            sort=sort,
+            min_score=min_score,
+            kinds=kinds,
+            sources=sources,
+            weights=weights,
+            knowledge=knowledge and image is None,  # a photo's say is not in what a text leads to
         )
-        return dataclasses.replace(found, seconds=time.perf_counter() - started, warnings=self._warnings(text))
+        return dataclasses.replace(found, seconds=time.perf_counter() - started, warnings=_warnings(model, text))
 
     def searcher(self) -> Searcher:
         """Search over the memory as it is now, with vectors of one's own; later changes do not reach it."""
-        calibration = self.model.encoder.calibration
+        return self._current()[1]
+
+    def _current(self) -> tuple[Model, Searcher]:
+        """Search over the memory as it is now, and the model whose vectors it compares."""
         with self._reading:  # one thread reads the vectors, and nobody gets those of another version
             snapshot = self.table.refresh()
             index = VectorIndex(snapshot) if self._index is None else self._index.refreshed(snapshot)
             self._index = index
-        return Searcher(snapshot, index, calibration)
+        model = self._model_of(snapshot.manifest.encoder_id)
+        calibration = self._calibration.read(snapshot, model.encoder.calibration)
+        return model, Searcher(snapshot, index, calibration, model.encode_texts)
 
     def add(
         self,
@@ -162,11 +162,18 @@ class Memory:
         image: str | Path | None = None,
         texts: str | Sequence[str] = (),
         label: str | None = None,
-        source: str = "manual",
+        source: str | None = None,
     ) -> Record:
         """Teaches one thing by hand: a photo with what is to be known about it, or a text alone.
 
-        Adding the same photo to the same source again replaces what was said of it.
+        A photo that the memory holds keeps its record and its source; texts that are given replace its texts, a label
+        its label.
+
+        Args:
+            image: the photo.
+            texts: what is to be known.
+            label: its class.
+            source: under which it is kept. If not given, that of the record that the photo has, else ``manual``.
 
         Raises:
             QueryError: there is nothing to add.
@@ -178,140 +185,112 @@ class Memory:
         label = (label or "").strip() or None
         if image is None and not kept:
             raise QueryError("nothing to add: give an image, a text, or both")
+        self.table.refresh()
+        model = self.model
         if image is None:
-            uri = record_id(source, "text", "\n".join(kept))
-            candidate = Candidate(source, "text", uri, Path(uri), 0, 0, kept, label)
-            row = Row(candidate, kept, text_vectors=self.model.encode_texts(kept))
+            uri = record_id(source or "manual", "text", "\n".join(kept))
+            candidate = Candidate(source or "manual", "text", uri, Path(uri), 0, 0, kept, label)
+            row = Row(candidate, kept, text_vectors=model.encode_texts(kept))
         else:
-            candidate = _candidate(Path(image), source, kept, label)
-            photo = encode_photo(candidate, self.model.encoder)
-            row = photo.row(self.model.encode_texts(photo.texts))
-        self.table.upsert([row])
+            candidate = self._photo(Path(image), source, kept, label)
+            (photo,) = complete([encode_photo(candidate, model.encoder)], self.table.snapshot)
+            row = photo.row(model.encode_texts(photo.texts))
+        self.table.upsert([row], encoder_id=model.id)
         snapshot = self.table.snapshot
         row_ids = snapshot.row_ids(f"id = {sql_string(candidate.id)}")
         return snapshot.records(row_ids)[int(row_ids[0])]
 
-    def delete(self, *, where: str | None = None, ids: Sequence[str] | None = None, missing_files: bool = False) -> int:
-        """Deletes records, never files; returns how many.
+    def audit(self, file: str | Path, *, query: str | None = None, where: str | None = None) -> AuditReport:
+        """Says why a photo is found, or is not.
 
         Args:
-            where: those that pass an SQL filter.
-            ids: those with these ids.
-            missing_files: those whose file is gone.
+            file: the photo, which need not exist any more.
+            query: what was looked for.
+            where: the filter that was used.
 
         Raises:
-            QueryError: none or several of the three are given, or the filter does not work.
+            QueryError: the filter does not work, or there is no query to it.
         """
-        if (where is not None) + (ids is not None) + missing_files != 1:
-            raise QueryError("say which records: by a filter, by ids, or those whose files are missing")
-        if where is not None:
-            return self.table.delete(compile_where(where))
-        if ids is not None:
-            return self.table.delete_ids(ids)
-        return self.table.delete_ids(self.missing())
+        report = audit_file(self.table.refresh(), Path(file))
+        if query is None:
+            if where is not None:
+                raise QueryError("a filter alone ranks nothing: say what was looked for as well")
+            return report
+        model, searcher = self._current()
+        return standing_of(report, searcher, _query(model, query, None, None, 0.5), query, where)
 
-    def missing(self, source: str | None = None, below: Sequence[Path] | None = None) -> list[str]:
-        """Ids of the photo records whose file is gone.
-
-        A file that cannot be looked at, in a folder without permission or on a drive that does not answer, is not
-        counted as gone.
-
-        Args:
-            source: only of this source.
-            below: only files under these folders, or these files.
-        """
-        where = "kind IN ('image', 'image_text')"
+    def _photo(self, path: Path, source: str | None, texts: tuple[str, ...], label: str | None) -> Candidate:
+        """A photo with what is said of it now, as a candidate of the record that it has, if it has one."""
+        path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as the user named them
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise ImageError(path, os_reason(error)) from error
+        where = f"uri = {sql_string(encode_uri(str(path)))} AND kind IN ('image', 'image_text') AND number = 0"
         if source is not None:
             where += f" AND source = {sql_string(source)}"
-        return [
-            record
-            for record, uri in self.table.refresh().uris(where)
-            if (below is None or any(Path(uri).is_relative_to(root) for root in below)) and _is_gone(uri)
-        ]
+        snapshot = self.table.snapshot
+        held = next(iter(snapshot.records(snapshot.row_ids(where)).values()), None)
+        said = Candidate(
+            held.source if held else source or "manual",
+            held.kind if held else "image",
+            str(path),
+            path,
+            status.st_size,
+            status.st_mtime_ns,
+            texts or None,
+            label,
+        )
+        if held is None or not texts:
+            return said  # ``complete`` keeps what the record has
+        return dataclasses.replace(
+            said, facts={name: value for name, value in held.meta.items() if name not in META_COLUMNS}
+        )
 
-    def relocate(self, old: str | Path, new: str | Path) -> int:
-        """Follows photos that were moved as a folder; vectors and captions stay. Returns how many records moved."""
-        return self.table.relocate(*(os.path.abspath(path) for path in (old, new)))  # noqa: PTH100
 
-    def info(self) -> MemoryInfo:
-        """What it holds."""
-        return self.table.refresh().info()
+def _query(
+    model: Model, text: str | None, image: ImageLike | None, vector: Embedding | None, text_weight: float
+) -> QueryVector | None:
+    if vector is not None:
+        if text is not None or image is not None:
+            raise QueryError("a vector is given together with a text or an image: give one of them")
+        return _given(model, vector)
+    parts: dict[Modality, Embedding] = {}
+    if text is not None:
+        parts["text"] = model.encode_texts([text])[0]
+    if image is not None:
+        parts["image"] = model.encode_images([image])[0]
+    if len(parts) < 2:
+        return next((QueryVector(part, modality) for modality, part in parts.items()), None)
+    # Cosines to images spread much wider for an image than for a text: measured in their own spread, half and
+    # half means that both have the same say.
+    background = model.encoder.calibration.moments["image"]
+    text_part, image_part = (part / background.spread(part) for part in parts.values())
+    mixed = mix(text_part, image_part, text_weight)
+    return QueryVector(mixed, "text" if text_weight >= 0.5 else "image")
 
-    def label_counts(self) -> dict[str, int]:
-        """Number of records of each label."""
-        snapshot = self.table.refresh()
-        return dict(Counter(snapshot.column("label", snapshot.row_ids("label IS NOT NULL")).values()))
 
-    def thumbs(self, ids: Sequence[str]) -> dict[str, bytes]:
-        """Small WebP images by record id; records without one are left out."""
-        snapshot = self.table.refresh()
-        wanted = ", ".join(sql_string(record) for record in ids)
-        row_ids = snapshot.row_ids(f"id IN ({wanted})") if ids else np.empty(0, np.uint64)
-        names = snapshot.column("id", row_ids)
-        return {names[row]: thumb for row, thumb in snapshot.thumbs(row_ids).items()}
+def _given(model: Model, vector: Embedding) -> QueryVector:
+    try:
+        row = np.asarray(vector, dtype=np.float64).reshape(-1)
+    except (TypeError, ValueError) as error:
+        raise QueryError(f"the vector holds no numbers ({error}): give {model.dim} of them") from error
+    with np.errstate(over="ignore"):
+        length = float(np.linalg.norm(row))
+    if row.shape != (model.dim,) or not np.isfinite(length) or length == 0:
+        raise QueryError(f"the vector has shape {np.shape(vector)}: give {model.dim} finite numbers, not all 0")
+    return QueryVector((row / length).astype(np.float32), "image")
 
-    def _query(
-        self, text: str | None, image: ImageLike | None, vector: Embedding | None, text_weight: float
-    ) -> QueryVector | None:
-        if vector is not None:
-            if text is not None or image is not None:
-                raise QueryError("a vector is given together with a text or an image: give one of them")
-            return self._given(vector)
-        parts: dict[Modality, Embedding] = {}
-        if text is not None:
-            parts["text"] = self.model.encode_texts([text])[0]
-        if image is not None:
-            parts["image"] = self.model.encode_images([image])[0]
-        if len(parts) < 2:
-            return next((QueryVector(part, modality) for modality, part in parts.items()), None)
-        # Cosines to images spread much wider for an image than for a text: measured in their own spread, half and
-        # half means that both have the same say.
-        background = self.model.encoder.calibration.moments["image"]
-        text_part, image_part = (part / background.spread(part) for part in parts.values())
-        mixed = mix(text_part, image_part, text_weight)
-        return QueryVector(mixed, "text" if text_weight >= 0.5 else "image")
 
-    def _given(self, vector: Embedding) -> QueryVector:
-        try:
-            row = np.asarray(vector, dtype=np.float64).reshape(-1)
-        except (TypeError, ValueError) as error:
-            raise QueryError(f"the vector holds no numbers ({error}): give {self.model.dim} of them") from error
-        with np.errstate(over="ignore"):
-            length = float(np.linalg.norm(row))
-        if row.shape != (self.model.dim,) or not np.isfinite(length) or length == 0:
-            raise QueryError(
-                f"the vector has shape {np.shape(vector)}: give {self.model.dim} finite numbers, not all 0"
-            )
-        return QueryVector((row / length).astype(np.float32), "image")
-
-    def _warnings(self, text: str | None) -> tuple[str, ...]:
-        languages = self.model.card.languages
-        script = None if text is None else foreign_script(text, languages)
-        if script is None:
-            return ()
-        trained = ", ".join(languages)
-        return (f"the query is in {script} script, the model knows {trained} only: the hits may not fit",)
+def _warnings(model: Model, text: str | None) -> tuple[str, ...]:
+    languages = model.card.languages
+    script = None if text is None else foreign_script(text, languages)
+    if script is None:
+        return ()
+    trained = ", ".join(languages)
+    return (f"the query is in {script} script, the model knows {trained} only: the hits may not fit",)
 
 
 def _is_memory(directory: Path) -> bool:
     # Not ``Path.exists``, which raises where the folder may not be looked into; opening then says so.
     return os.path.exists(directory / MANIFEST_FILE)  # noqa: PTH110
-
-
-def _candidate(path: Path, source: str, texts: tuple[str, ...], label: str | None) -> Candidate:
-    path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as the user named them
-    try:
-        status = path.stat()
-    except OSError as error:
-        raise ImageError(path, os_reason(error)) from error
-    return Candidate(source, "image", str(path), path, status.st_size, status.st_mtime_ns, texts, label)
-
-
-def _is_gone(uri: str) -> bool:
-    try:
-        Path(uri).stat()
-    except (FileNotFoundError, NotADirectoryError):
-        return True
-    except OSError:
-        return False
-    return False

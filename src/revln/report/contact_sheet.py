@@ -71,7 +71,11 @@ def hit_tiles(result: SearchResult, thumbs: Mapping[str, bytes]) -> list[Tile]:
             thumb=thumbs.get(hit.record.id),
             text=hit.text or hit.record.label or "",
             share=hit.probability,
-            facts={"rank": str(hit.rank), "score": f"{hit.score:.3f}"},
+            facts={
+                "rank": str(hit.rank),
+                "score": f"{hit.score:.3f}",
+                **({"via": f"{hit.via.kind}: {hit.via.text}"} if hit.via else {}),
+            },
         )
         for hit in result.hits
     ]

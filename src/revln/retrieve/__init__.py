@@ -1,12 +1,13 @@
-"""Search over one version of a memory: filters, sorting, and vector, full text and hybrid ranking."""
+"""Search over one version of a memory: filters, sorting, ranking in three modes, knowledge that leads to photos."""
 
 from revln.retrieve.filters import compile_where
 from revln.retrieve.fusion import mix, reciprocal_rank_fusion
-from revln.retrieve.search import MODES, Mode, QueryVector, Searcher
+from revln.retrieve.search import MODES, PHOTO_KINDS, Mode, QueryVector, Searcher
 from revln.retrieve.sort import SORT_KEYS
 
 __all__ = [
     "MODES",
+    "PHOTO_KINDS",
     "SORT_KEYS",
     "Mode",
     "QueryVector",

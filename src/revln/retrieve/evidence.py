@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from revln.protocols import Calibration, RowIds, VectorSearch
+from revln.retrieve.scope import reweighted
 from revln.types import MODALITIES, Embedding, Modality
 
 __all__ = ["Matches", "QueryVector", "match"]
@@ -33,45 +34,46 @@ class Matches:
     Attributes:
         row_ids: [n].
         scores: cosines [n] of their best vectors.
-        probabilities: calibrated chances [n] of the same vectors.
-        modalities: how many modalities took part.
+        probabilities: calibrated and weighted chances [n] of the same vectors.
+        comparable: whether the cosines are in the same order as the chances, being of one modality and weight.
     """
 
     row_ids: RowIds
     scores: Embedding
     probabilities: Embedding
-    modalities: int
-
-    def where(self, wanted: npt.NDArray[np.bool_]) -> Matches:
-        """Those marked in ``wanted`` [n]."""
-        return Matches(self.row_ids[wanted], self.scores[wanted], self.probabilities[wanted], self.modalities)
+    comparable: bool
 
 
 def match(
-    query: QueryVector, index: VectorSearch, calibration: Calibration, depth: int, allowed: RowIds | None
+    query: QueryVector,
+    index: VectorSearch,
+    calibration: Calibration,
+    depth: int,
+    groups: Sequence[tuple[float, RowIds | None]],
 ) -> Matches:
     """The ``depth`` records that fit best.
 
-    The best ``depth`` of each modality hold the best ``depth`` of both, since calibration keeps the order within a
-    modality. Cosines break the ties of saturated probabilities, which puts them right within a modality.
+    The best ``depth`` of each modality and group hold the best ``depth`` of all, since neither calibration nor a
+    weight changes the order within. Cosines break the ties of saturated probabilities, which puts them right there.
 
     Args:
         query: what is searched for.
         index: nearest vectors.
         calibration: makes cosines of different modalities comparable.
         depth: how many, at least 1.
-        allowed: only these records, ascending; ``None`` for all.
+        groups: weight of the odds, and the records that it is for, ascending; ``None`` for all.
     """
-    found = {stored: index.search(query.vector, depth, stored, allowed) for stored in MODALITIES}
-    present = [stored for stored in MODALITIES if len(found[stored].scores)]
-    if not present:
-        return Matches(np.empty(0, np.uint64), np.empty(0, np.float32), np.empty(0, np.float32), 0)
-    row_ids = np.concatenate([found[stored].row_ids for stored in present])
-    scores = np.concatenate([found[stored].scores for stored in present])
-    chances = np.concatenate(
-        [calibration.probability(query.vector, found[stored].scores, query.modality, stored) for stored in present]
-    )
+    parts = []
+    for weight, allowed in groups:
+        for stored in MODALITIES:
+            found = index.search(query.vector, depth, stored, allowed)
+            if len(found.scores):
+                chances = calibration.probability(query.vector, found.scores, query.modality, stored)
+                parts.append((found.row_ids, found.scores, reweighted(chances, weight)))
+    if not parts:
+        return Matches(np.empty(0, np.uint64), np.empty(0, np.float32), np.empty(0, np.float32), comparable=True)
+    row_ids, scores, chances = (np.concatenate(column) for column in zip(*parts, strict=True))
     order = np.lexsort((row_ids, -scores, -chances))
     _, first = np.unique(row_ids[order], return_index=True)  # a record's first place in the order is its best vector
     best = order[np.sort(first)][:depth]
-    return Matches(row_ids[best], scores[best], chances[best], len(present))
+    return Matches(row_ids[best], scores[best], chances[best], comparable=len(parts) == 1)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -13,16 +12,16 @@ import numpy as np
 from revln.errors import QueryError
 from revln.protocols import Calibration, MemoryView, RowIds, VectorSearch
 from revln.retrieve.evidence import QueryVector, match
-from revln.retrieve.filters import compile_where, conjunction, one_of
 from revln.retrieve.fusion import reciprocal_rank_fusion
+from revln.retrieve.knowledge import EncodeTexts, Knowledge
+from revln.retrieve.scope import PHOTO_KINDS, Scope, reweighted
 from revln.retrieve.sort import parse_sort
-from revln.types import KINDS, Embedding, Hit, Kind, Record, SearchResult
+from revln.types import Embedding, Hit, Kind, Record, SearchResult, Via
 
 __all__ = ["MODES", "PHOTO_KINDS", "Mode", "QueryVector", "Searcher"]
 
 Mode = Literal["vector", "text", "hybrid"]
 MODES: tuple[Mode, ...] = ("vector", "text", "hybrid")
-PHOTO_KINDS: tuple[Kind, ...] = ("image", "image_text")
 _LIST_DEPTH = 1000  # of the lists that hybrid search fuses, as in Cormack et al.
 
 
@@ -34,30 +33,7 @@ class _Found:
     fused_score: float
     score: float = 0.0
     probability: float = 0.0
-
-
-class _Scope:
-    """The records that a search may find.
-
-    Attributes:
-        sql: filter for the store; ``None`` when all records pass.
-        total: size of the memory.
-    """
-
-    def __init__(self, view: MemoryView, where: str | None, kinds: Sequence[Kind]) -> None:
-        unknown = set(kinds) - set(KINDS)
-        if unknown or not kinds:
-            raise QueryError(f"unknown kinds {sorted(unknown)}: choose from {', '.join(KINDS)}")
-        counts = view.kinds()
-        kind_filter = None if counts.keys() <= set(kinds) else one_of("kind", kinds)
-        self.sql = conjunction([kind_filter, None if where is None else compile_where(where)])
-        self.total = sum(counts.values())
-        self._view = view
-
-    @cached_property
-    def allowed(self) -> RowIds | None:
-        """Row ids that pass, ascending; ``None`` when all do."""
-        return None if self.sql is None else self._view.row_ids(self.sql)
+    via: Via | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +44,18 @@ class Searcher:
         view: its records.
         index: its vectors.
         calibration: makes cosines probabilities.
+        encode_texts: unit rows [n, dim] of names that knowledge leads to; without it knowledge leads to the photos that
+            it is linked with, not to those that look like it.
         matched_at: probability from which on a record fits the query.
-        weights: of the vector list and the full text list in hybrid search.
+        list_weights: of the vector list and the full text list in hybrid search.
     """
 
     view: MemoryView
     index: VectorSearch
     calibration: Calibration
+    encode_texts: EncodeTexts | None = None
     matched_at: float = 0.5
-    weights: tuple[float, float] = (1.0, 1.0)
+    list_weights: tuple[float, float] = (1.0, 1.0)
 
     def search(
         self,
@@ -90,6 +69,9 @@ class Searcher:
         sort: str = "score",
         min_score: float | None = None,
         kinds: Iterable[Kind] | None = None,
+        sources: Iterable[str] | None = None,
+        weights: Mapping[str, float] | None = None,
+        knowledge: bool = True,
     ) -> SearchResult:
         """Finds records.
 
@@ -105,11 +87,15 @@ class Searcher:
                 ``matched_at``), since otherwise it would be the whole memory.
             min_score: leaves out hits with a smaller cosine.
             kinds: kinds of records to find; photos if not given.
+            sources: only records of these sources are found, and only theirs lead to photos; all if not given.
+            weights: by the name of a source or kind, what the odds of its records' probabilities are multiplied by. A
+                record of which both are named has the product of the two.
+            knowledge: whether texts that clearly fit a query by text lead to photos; see ``Knowledge``.
 
         Returns:
             The hits. ``fused_score`` is what the mode ranks by: the probability in vector mode, or the cosine when
-            there are vectors of one modality only; the BM25 score in text mode. A hit without vectors, or in text mode
-            without a query vector, has the score and probability 0.
+            that gives the same order; the BM25 score in text mode. A hit without vectors, or in text mode without a
+            query vector, has the score and probability 0.
 
         Raises:
             QueryError: an option out of range, a bad filter, or a query that the mode cannot use.
@@ -117,10 +103,13 @@ class Searcher:
         started = time.perf_counter()
         _check_numbers(k, offset)
         _check_query(query, text, mode, min_score)
+        if mode == "text" and weights:
+            raise QueryError("weights change probabilities, mode text ranks by words: choose vector or hybrid")
         sort_key = parse_sort(sort)
-        scope = _Scope(self.view, where, PHOTO_KINDS if kinds is None else tuple(kinds))
+        scope = Scope(self.view, where, kinds, sources, weights)
         whole = sort_key is not None or min_score is not None
-        found = self._ranked(query, text, mode, scope, scope.total if whole else offset + k)
+        follow = knowledge and text is not None
+        found = self._ranked(query, text, mode, scope, scope.total if whole else offset + k, follow=follow)
         if min_score is not None:
             found = [row for row in found if row.score >= min_score]
         elif sort_key is not None and mode == "vector":
@@ -149,43 +138,70 @@ class Searcher:
         return self._hits(found, query, 0), self.index.image_vectors(matches.row_ids)
 
     def _ranked(
-        self, query: QueryVector | None, text: str | None, mode: Mode, scope: _Scope, depth: int
+        self, query: QueryVector | None, text: str | None, mode: Mode, scope: Scope, depth: int, *, follow: bool
     ) -> list[_Found]:
         """The best ``depth`` rows in the mode's own order."""
         if scope.total == 0:
             return []
         if mode == "vector":
-            return self._by_vector(query, scope.allowed, depth)
+            return self._by_vector(query, scope, depth, follow=follow)
         if mode == "text":
-            return self._scored(self._by_text(text, scope, depth), query)
+            return self._scored(self._by_text(text, scope, depth), query, scope)
         # One depth for all pages, or else a row's place would depend on the page asked for.
         list_depth = max(_LIST_DEPTH, depth)
-        by_vector = self._by_vector(query, scope.allowed, list_depth)
+        by_vector = self._by_vector(query, scope, list_depth, follow=follow)
         by_text = self._by_text(text, scope, list_depth)
         rankings = [[row.row_id for row in rows] for rows in (by_vector, by_text)]
-        fused = reciprocal_rank_fusion(rankings, self.weights)
+        fused = reciprocal_rank_fusion(rankings, self.list_weights)
         # Rows of the vector list have their cosines already, whose place the fused score now takes.
-        scored = {row.row_id: row for row in self._scored(by_text, query)} | {row.row_id: row for row in by_vector}
+        scored = {row.row_id: row for row in self._scored(by_text, query, scope)} | {
+            row.row_id: row for row in by_vector
+        }
         return [replace(scored[row_id], fused_score=score) for row_id, score in fused.items()][:depth]
 
-    def _by_vector(self, query: QueryVector | None, allowed: RowIds | None, depth: int) -> list[_Found]:
+    def _by_vector(self, query: QueryVector | None, scope: Scope, depth: int, *, follow: bool) -> list[_Found]:
         if query is None:  # ``_check_query`` has refused this for the modes that need one
             return []
-        matches = match(query, self.index, self.calibration, depth, allowed)
-        fused = matches.probabilities if matches.modalities > 1 else matches.scores
+        direct = self._direct(query, scope, depth)
+        if not follow or query.modality != "text":
+            return direct
+        led = self._led(query, scope)
+        if not led:
+            return direct
+        merged = {row.row_id: replace(row, fused_score=row.probability) for row in direct} | led
+        return sorted(merged.values(), key=lambda row: (-row.probability, -row.score, row.row_id))[:depth]
+
+    def _direct(self, query: QueryVector, scope: Scope, depth: int, within: RowIds | None = None) -> list[_Found]:
+        """Rows by how well their own vectors fit."""
+        matches = match(query, self.index, self.calibration, depth, scope.groups(within))
+        fused = matches.scores if matches.comparable else matches.probabilities
         columns = (matches.row_ids, fused, matches.scores, matches.probabilities)
         return [_Found(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
 
-    def _by_text(self, text: str | None, scope: _Scope, depth: int) -> list[_Found]:
+    def _led(self, query: QueryVector, scope: Scope) -> dict[int, _Found]:
+        """The rows for which knowledge says more than their own vectors do."""
+        leads = Knowledge(self.view, self.index, self.calibration, self.encode_texts).leads(query, scope)
+        if not leads:
+            return {}
+        rows = np.array(sorted(leads), np.uint64)
+        chances = reweighted(np.array([leads[row].probability for row in rows.tolist()]), scope.weights_of(rows))
+        direct = {row.row_id: row for row in self._direct(query, scope, len(rows), rows)}
+        led = {}
+        for row_id, chance in zip(rows.tolist(), chances.tolist(), strict=True):
+            own = direct.get(row_id, _Found(row_id, 0.0))
+            if chance > own.probability:
+                led[row_id] = replace(own, fused_score=chance, probability=chance, via=leads[row_id].via)
+        return led
+
+    def _by_text(self, text: str | None, scope: Scope, depth: int) -> list[_Found]:
         row_ids, scores = self.view.full_text(text or "", depth, scope.sql)
         return [_Found(row_id, score) for row_id, score in zip(row_ids.tolist(), scores.tolist(), strict=True)]
 
-    def _scored(self, found: Sequence[_Found], query: QueryVector | None) -> list[_Found]:
+    def _scored(self, found: Sequence[_Found], query: QueryVector | None, scope: Scope) -> list[_Found]:
         """Rows with the cosine and probability of their best vectors, their order and fused scores kept."""
-        if not found:
-            return []
-        allowed = np.sort(_row_ids(found))
-        own = {row.row_id: row for row in self._by_vector(query, allowed, len(found))}
+        if not found or query is None:
+            return list(found)
+        own = {row.row_id: row for row in self._direct(query, scope, len(found), np.sort(_row_ids(found)))}
         return [replace(own.get(row.row_id, row), fused_score=row.fused_score) for row in found]
 
     def _hits(self, page: Sequence[_Found], query: QueryVector | None, offset: int) -> tuple[Hit, ...]:
@@ -200,6 +216,7 @@ class Searcher:
                 record=records[row.row_id],
                 fused_score=row.fused_score,
                 text=_text(records[row.row_id], numbers.get(row.row_id, 0)),
+                via=row.via,
             )
             for rank, row in enumerate(page, start=offset + 1)
         )

@@ -6,6 +6,7 @@ The CSV has a header with the columns ``image`` and ``caption``, one caption a r
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -17,7 +18,7 @@ from typing import Any
 from revln.errors import CaptionFileError
 from revln.sources._text import read_text
 
-__all__ = ["read_captions", "read_split"]
+__all__ = ["is_caption_table", "read_captions", "read_split"]
 
 _WAY_OUT = "give a CSV with the columns image,caption, COCO captions JSON or Karpathy JSON"
 
@@ -38,6 +39,16 @@ def read_captions(path: Path | str) -> dict[str, tuple[str, ...]]:
     if not captions:
         raise CaptionFileError(f"{path}: holds no captions: {_WAY_OUT}")
     return {image: tuple(texts) for image, texts in captions.items()}
+
+
+def is_caption_table(path: Path) -> bool:
+    """Whether a file begins as a CSV of captions does, whatever its name: Flickr8k's is ``captions.txt``.
+
+    Raises:
+        OSError: it cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(64).removeprefix(codecs.BOM_UTF8).lstrip().lower().startswith(b"image,caption")
 
 
 def read_split(path: Path | str) -> list[str]:

@@ -30,12 +30,12 @@ class CaptionMatcher:
             # A file name in two folders of the caption file tells neither.
             self._by_name[key] = name if key not in self._by_name else None
 
-    def find(self, relative: str) -> tuple[str, ...]:
-        """Captions of the image at this path below the indexed folder, with ``/`` between its parts."""
+    def find(self, relative: str) -> tuple[str, ...] | None:
+        """Captions of the image at this path below the indexed folder, with ``/`` between its parts; None without."""
         path = _normal(relative)
         name = self._by_path.get(path) or self._by_name.get(PurePosixPath(path).name)
         if name is None:
-            return ()
+            return None
         self._unused.pop(name, None)
         return tuple(self._captions[name])
 

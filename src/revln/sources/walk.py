@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from revln.images import os_reason
+from revln.sources.files import printable
+from revln.sources.sidecars import find_sidecar
 from revln.types import Skipped
 
-__all__ = ["Entry", "printable", "walk"]
+__all__ = ["Entry", "walk"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,10 +23,12 @@ class Entry:
     Attributes:
         path: absolute.
         relative: path below the folder that the walk began in, with ``/`` between its parts; empty for that folder.
+        sidecar: the XMP file that lies beside it and bears its name.
     """
 
     path: Path
     relative: str
+    sidecar: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +62,6 @@ def walk(roots: Iterable[Path], leave_out: Callable[[str], bool]) -> Iterator[En
             pending.extend(listing.links)
 
 
-def printable(path: Path) -> str:
-    """A path as text that any output takes, bytes that are no UTF-8 escaped."""
-    return str(path).encode("utf-8", "backslashreplace").decode("utf-8")
-
-
 def _list(folder: Entry, entered: set[tuple[int, int]], leave_out: Callable[[str], bool]) -> _Listing | Skipped:
     listing = _Listing()
     try:
@@ -75,11 +74,12 @@ def _list(folder: Entry, entered: set[tuple[int, int]], leave_out: Callable[[str
             children = sorted(entries, key=lambda child: child.name)
     except OSError as error:
         return Skipped(printable(folder.path), os_reason(error))
+    xmp = {name.lower(): folder.path / name for child in children if (name := child.name).lower().endswith(".xmp")}
     for child in children:
         relative = f"{folder.relative}/{child.name}" if folder.relative else child.name
         if leave_out(relative):
             continue
-        entry = Entry(folder.path / child.name, relative)
+        entry = Entry(folder.path / child.name, relative, find_sidecar(child.name, xmp) if xmp else None)
         if not _is_folder(child):
             listing.files.append(entry)
         elif child.is_symlink():

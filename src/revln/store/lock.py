@@ -7,19 +7,58 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
 from revln.errors import MemoryLockedError
 from revln.store.failures import store_failures
 
-__all__ = ["LOCK_SECONDS", "write_lock"]
+__all__ = ["LOCK_SECONDS", "OWNER_FILE", "LockState", "lock_state", "write_lock"]
 
 LOCK_SECONDS = 30.0
 _LOCK_FILE = "writer.lock"
-_OWNER_FILE = "writer.json"  # beside, since Windows lets nobody read a locked file
+OWNER_FILE = "writer.json"  # beside, since Windows lets nobody read a locked file
+
+
+@dataclass(frozen=True, slots=True)
+class LockState:
+    """Whether somebody writes.
+
+    Attributes:
+        held: the lock is taken at this moment.
+        owner: the process that took it, as in "process 42 on ada-laptop since ... (12 s)"; of a lock that is not held,
+            one that died while it wrote. ``None`` when nobody left a name.
+    """
+
+    held: bool
+    owner: str | None
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether a name was left behind. It holds nobody up: the system released the lock itself."""
+        return self.owner is not None and not self.held
+
+
+def lock_state(directory: Path) -> LockState:
+    """Looks at the lock of the memory at ``directory`` without waiting."""
+    owner = _owner(directory / OWNER_FILE)
+    if not (directory / _LOCK_FILE).exists():
+        return LockState(False, owner)
+    lock = FileLock(directory / _LOCK_FILE, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return LockState(True, owner)
+    except OSError:  # a directory without permission to write: nobody can tell
+        return LockState(False, None)
+    try:
+        return LockState(False, _owner(directory / OWNER_FILE))  # read again: its writer may have ended just now
+    finally:
+        lock.release()
 
 
 @contextmanager
@@ -36,7 +75,7 @@ def write_lock(directory: Path, timeout: float = LOCK_SECONDS) -> Iterator[None]
     """
     # Not re-entrant on purpose: each transaction has a lock object of its own, so threads exclude each other too.
     lock = FileLock(directory / _LOCK_FILE, timeout=timeout)
-    owner = directory / _OWNER_FILE
+    owner = directory / OWNER_FILE
     with store_failures(directory, "lock"):
         try:
             lock.acquire()
@@ -61,9 +100,22 @@ def _me() -> dict[str, str | int]:
 
 
 def _held(directory: Path, owner: Path, timeout: float) -> str:
-    try:
-        facts = json.loads(owner.read_text(encoding="utf-8"))
-        who = f"process {facts['pid']} on {facts['host']} since {facts['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
-        who = "another process"
+    who = _owner(owner) or "another process"
     return f"{directory} is being written by {who} (waited {timeout:g} s): try again when it has ended"
+
+
+def _owner(path: Path) -> str | None:
+    try:
+        facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        age = datetime.now(UTC) - datetime.fromisoformat(facts["since"])
+        return f"process {facts['pid']} on {facts['host']} since {facts['since']} ({_duration(age.total_seconds())})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _duration(seconds: float) -> str:
+    """An age as people say it: ``12 s``, ``5 min``, ``3 h``, ``2 days``."""
+    for size, unit in ((86_400, "days"), (3_600, "h"), (60, "min")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{max(0, seconds):.0f} s"

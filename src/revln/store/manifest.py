@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass, field
+import re
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 from revln.errors import MemoryStoreError
 from revln.store.failures import store_failures
 
-__all__ = ["FORMAT_VERSION", "MANIFEST_FILE", "Manifest"]
+__all__ = ["FORMAT_VERSION", "MANIFEST_FILE", "Manifest", "VectorColumns"]
 
 FORMAT_VERSION = 1
 MANIFEST_FILE = "memory.json"
@@ -20,6 +21,39 @@ MANIFEST_FILE = "memory.json"
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class VectorColumns:
+    """Where the vectors of one encoder are.
+
+    Attributes:
+        encoder_id: the encoder.
+        dim: width of its vectors.
+        image_column: column of image vectors.
+        text_column: column of lists of caption vectors.
+    """
+
+    encoder_id: str
+    dim: int
+    image_column: str
+    text_column: str
+
+    @classmethod
+    def of_encoder(cls, encoder_id: str, dim: int) -> VectorColumns:
+        """New columns, named after the encoder, so that those of two encoders lie beside each other."""
+        suffix = re.sub(r"\W", "_", encoder_id, flags=re.ASCII)
+        return cls(encoder_id, dim, f"image_vector_{suffix}", f"text_vectors_{suffix}")
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """Both columns."""
+        return self.image_column, self.text_column
+
+    def is_sound(self) -> bool:
+        """Whether all values are of their types, as those from a file may not be."""
+        texts = (self.encoder_id, *self.names)
+        return all(isinstance(text, str) for text in texts) and isinstance(self.dim, int) and self.dim >= 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +67,7 @@ class Manifest:
         text_column: active column of caption vectors.
         created_at: ISO 8601, UTC.
         format_version: layout of the directory.
+        previous: vectors of the encoder before the last migration, to which ``rollback`` returns.
     """
 
     encoder_id: str
@@ -41,6 +76,16 @@ class Manifest:
     text_column: str = "text_vectors"
     created_at: str = field(default_factory=_now)
     format_version: int = FORMAT_VERSION
+    previous: VectorColumns | None = None
+
+    @property
+    def active(self) -> VectorColumns:
+        """The vectors in use."""
+        return VectorColumns(self.encoder_id, self.dim, self.image_column, self.text_column)
+
+    def switched(self, target: VectorColumns) -> Manifest:
+        """The manifest with other vectors in use, and those of today kept as the previous ones."""
+        return replace(self, **asdict(target), previous=self.active)
 
     def save(self, directory: Path) -> None:
         """Writes ``memory.json`` so that a reader sees the old one or the new one, never a part.
@@ -52,7 +97,10 @@ class Manifest:
         draft = directory / f".{MANIFEST_FILE}.{os.getpid()}"
         with store_failures(directory, "write"):
             with draft.open("w", encoding="utf-8") as file:
-                json.dump(asdict(self), file, indent=2)
+                facts = asdict(self)
+                if self.previous is None:
+                    del facts["previous"]  # so that revln of before ``migrate`` can read what was never migrated
+                json.dump(facts, file, indent=2)
                 file.write("\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -89,11 +137,12 @@ class Manifest:
                 f"{path.parent} has format {version}, this revln reads up to {FORMAT_VERSION}: upgrade revln"
             )
         try:
-            manifest = cls(**facts)
+            previous = facts.pop("previous", None)
+            manifest = cls(**facts, previous=None if previous is None else VectorColumns(**previous))
         except TypeError as error:
             raise _damaged(path) from error
-        names = (manifest.encoder_id, manifest.image_column, manifest.text_column, manifest.created_at)
-        if not all(isinstance(name, str) for name in names) or not isinstance(manifest.dim, int) or manifest.dim < 1:
+        sound = manifest.active.is_sound() and (manifest.previous is None or manifest.previous.is_sound())
+        if not sound or not isinstance(manifest.created_at, str):
             raise _damaged(path)
         return manifest
 

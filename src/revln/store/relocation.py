@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import lance
 import pyarrow as pa
-import pyarrow.compute as pc
 
+from revln.store.columns import update_rows
 from revln.store.words import decode_uri, encode_uri, sql_string
 from revln.types import record_id
 
@@ -60,17 +60,4 @@ def relocate(dataset: lance.LanceDataset, moves: list[Move]) -> None:
             "uri": pa.array([encode_uri(move.uri) for move in moves], pa.string()),
         }
     )
-    updated, fields = [], set[int]()
-    for fragment in dataset.get_fragments():
-        row_ids = fragment.to_table(columns=[], with_row_id=True)["_rowid"]
-        here = changes.filter(pc.is_in(changes["_rowid"], row_ids))
-        if here.num_rows == 0:
-            continue
-        metadata, modified = fragment.update_columns(here, left_on="_rowid")
-        updated.append(metadata)
-        fields.update(modified)
-    if updated:
-        operation = lance.LanceOperation.Update(
-            updated_fragments=updated, fields_modified=sorted(fields), update_mode="rewrite_columns"
-        )
-        lance.LanceDataset.commit(dataset, operation, read_version=dataset.version)
+    update_rows(dataset, changes)

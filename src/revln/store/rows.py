@@ -15,11 +15,11 @@ from revln.errors import MemoryStoreError
 from revln.store.manifest import Manifest
 from revln.store.schema import TEXT_COLUMN, record_schema
 from revln.store.words import clean, decode_uri, encode_uri, name_words, segmented
-from revln.types import Candidate, Embedding, PhotoMeta, Record
+from revln.types import Candidate, Embedding, PhotoMeta, Record, record_id
 
-__all__ = ["Row", "record_from", "rows_to_arrow"]
+__all__ = ["META_COLUMNS", "Row", "completed", "image_array", "record_from", "rows_to_arrow", "text_array"]
 
-_META_COLUMNS = ("taken_at", "camera", "lat", "lon", "keywords", "width", "height", "indexed_at")
+META_COLUMNS = ("taken_at", "camera", "lat", "lon", "keywords", "width", "height", "indexed_at")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -70,8 +70,8 @@ def rows_to_arrow(rows: Sequence[Row], manifest: Manifest, indexed_at: datetime)
     schema = record_schema(manifest.dim, manifest.image_column, manifest.text_column)
     scalars = [_scalars(row, indexed_at) for row in unique]
     vectors = {
-        manifest.image_column: _image_vectors(unique, manifest.dim),
-        manifest.text_column: _text_vectors(unique, manifest.dim),
+        manifest.image_column: image_array([_image_vector(row, manifest.dim) for row in unique], manifest.dim),
+        manifest.text_column: text_array([_text_vectors(row, manifest.dim) for row in unique], manifest.dim),
     }
     columns = [
         vectors[column.name]
@@ -82,19 +82,48 @@ def rows_to_arrow(rows: Sequence[Row], manifest: Manifest, indexed_at: datetime)
     return pa.table(columns, schema=schema)
 
 
+def completed(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """Rows with all columns of the store's schema; those that they lack, such as another encoder's vectors, are null.
+
+    A null list of caption vectors is what tells a migration that a row is still to be embedded.
+    """
+    columns = [
+        table[column.name].cast(column.type) if column.name in table.column_names else pa.nulls(len(table), column.type)
+        for column in schema
+    ]
+    return pa.table(columns, schema=schema)
+
+
+def image_array(vectors: Sequence[Embedding | None], dim: int) -> pa.FixedSizeListArray:
+    """Unit vectors [dim], or ``None`` where there is no picture, as a column."""
+    values = np.zeros((len(vectors), dim), np.float32)
+    for place, vector in enumerate(vectors):
+        if vector is not None:
+            values[place] = vector
+    missing = pa.array([vector is None for vector in vectors], pa.bool_())
+    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), dim, mask=missing)
+
+
+def text_array(vectors: Sequence[Embedding | None], dim: int) -> pa.ListArray:
+    """The caption vectors [texts, dim] of each record, or ``None`` where there are no texts, as a column."""
+    offsets = np.cumsum([0, *(0 if rows is None else len(rows) for rows in vectors)], dtype=np.int32)
+    present = [np.asarray(rows, np.float32).ravel() for rows in vectors if rows is not None]
+    values = np.concatenate([np.empty(0, np.float32), *present])
+    return pa.ListArray.from_arrays(pa.array(offsets), pa.FixedSizeListArray.from_arrays(pa.array(values), dim))
+
+
 def record_from(values: Mapping[str, Any]) -> Record:
     """A record out of one row's ``RECORD_COLUMNS``."""
-    meta = {name: _jsonable(values[name]) for name in _META_COLUMNS if values[name] not in (None, [], 0)}
-    # 0 stands for "unknown" in width and height only; a photo may well be taken on the equator.
-    meta |= {name: values[name] for name in ("lat", "lon") if values[name] is not None}
+    facts = json.loads(values["record"])
+    uri = decode_uri(values["uri"])
     return Record(
-        id=values["id"],
-        source=values["source"],
-        kind=values["kind"],
-        uri=decode_uri(values["uri"]),
-        texts=tuple(values["texts"] or ()),
-        label=values["label"],
-        meta=json.loads(values["meta"] or "{}") | meta,
+        id=record_id(facts["source"], facts["kind"], uri, facts["number"]),
+        source=facts["source"],
+        kind=facts["kind"],
+        uri=uri,
+        texts=tuple(facts["texts"]),
+        label=facts["label"],
+        meta=facts["meta"],
     )
 
 
@@ -102,7 +131,7 @@ def _scalars(row: Row, indexed_at: datetime) -> dict[str, Any]:
     candidate, photo = row.candidate, row.photo
     label = None if candidate.label is None else clean(candidate.label)
     searchable = (*row.texts, photo.caption or "", label or "", *photo.keywords, name_words(candidate.uri))
-    return {
+    values = {
         "id": candidate.id,
         "source": clean(candidate.source),
         "kind": candidate.kind,
@@ -124,28 +153,25 @@ def _scalars(row: Row, indexed_at: datetime) -> dict[str, Any]:
         "fingerprint": candidate.fingerprint,
         "indexed_at": indexed_at,
         "thumb": row.thumb,
-        "meta": json.dumps(dict(row.extra)),
     }
+    return values | {"record": json.dumps(_shown(values, row.extra))}
 
 
-def _image_vectors(rows: Sequence[Row], dim: int) -> pa.Array:
-    missing = np.array([row.image_vector is None for row in rows])
-    values = np.zeros((len(rows), dim), np.float32)
-    for place, row in enumerate(rows):
-        if row.image_vector is not None:
-            values[place] = _of_width(row.image_vector, (dim,), row)
-    return pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), dim, mask=pa.array(missing))
+def _shown(values: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
+    """What a ``Record`` shows, but for its place, which may change."""
+    meta = {name: _jsonable(values[name]) for name in META_COLUMNS if values[name] not in (None, [], 0)}
+    # 0 stands for "unknown" in width and height only; a photo may well be taken on the equator.
+    meta |= {name: values[name] for name in ("lat", "lon") if values[name] is not None}
+    own = {name: values[name] for name in ("source", "kind", "number", "texts", "label")}
+    return own | {"meta": {**extra, **meta}}
 
 
-def _text_vectors(rows: Sequence[Row], dim: int) -> pa.Array:
-    offsets = np.cumsum([0, *(len(row.texts) for row in rows)], dtype=np.int32)
-    values = np.zeros((int(offsets[-1]), dim), np.float32)
-    for start, row in zip(offsets, rows, strict=False):
-        if row.text_vectors is not None and row.texts:
-            end = start + len(row.texts)
-            values[start:end] = _of_width(row.text_vectors, (len(row.texts), dim), row)
-    inner = pa.FixedSizeListArray.from_arrays(pa.array(values.ravel()), dim)
-    return pa.ListArray.from_arrays(pa.array(offsets), inner)
+def _image_vector(row: Row, dim: int) -> Embedding | None:
+    return None if row.image_vector is None else _of_width(row.image_vector, (dim,), row)
+
+
+def _text_vectors(row: Row, dim: int) -> Embedding | None:
+    return None if row.text_vectors is None else _of_width(row.text_vectors, (len(row.texts), dim), row)
 
 
 def _of_width(vectors: Embedding, shape: tuple[int, ...], row: Row) -> Embedding:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -17,10 +17,21 @@ from revln.store.failures import filter_failures, store_failures
 from revln.store.lock import LOCK_SECONDS, write_lock
 from revln.store.manifest import MANIFEST_FILE, Manifest
 from revln.store.relocation import moves_of, relocate
-from revln.store.rows import Row, rows_to_arrow
+from revln.store.rows import Row, completed, rows_to_arrow
 from revln.store.schema import TABLE_DIRECTORY, record_schema
+from revln.store.skips import remember_skips
 from revln.store.snapshot import Snapshot
-from revln.store.upkeep import KEEP_VERSIONS, compact, create_text_index, needs_upkeep, tidy
+from revln.store.upkeep import (
+    KEEP_VERSIONS,
+    compact,
+    create_text_index,
+    drop_derived,
+    drop_unused_vectors,
+    needs_upkeep,
+    reclaim,
+    tidy,
+)
+from revln.types import Skipped
 
 __all__ = ["RecordTable", "UpsertCounts"]
 
@@ -131,11 +142,12 @@ class RecordTable:
             self._snapshot = Snapshot(self.directory, manifest, latest)
         return self._snapshot
 
-    def upsert(self, rows: Sequence[Row]) -> UpsertCounts:
+    def upsert(self, rows: Sequence[Row], *, encoder_id: str | None = None) -> UpsertCounts:
         """Adds rows, replacing those with the same id, in one commit.
 
         Args:
             rows: what to store; of two rows with one id the later is kept.
+            encoder_id: encoder of the rows' vectors; that of the table's snapshot if not given.
 
         Raises:
             MemoryStoreError: a vector has a wrong shape, the memory changed its encoder meanwhile, or cannot be
@@ -144,10 +156,25 @@ class RecordTable:
         """
         if not rows:
             return UpsertCounts(0, 0)
-        table = rows_to_arrow(rows, self._snapshot.manifest, datetime.now(UTC).replace(tzinfo=None))
-        with self._transaction("write") as dataset:
-            if Manifest.load(self.directory) != self._snapshot.manifest:
+        manifest = self._snapshot.manifest
+        table = rows_to_arrow(rows, manifest, datetime.now(UTC).replace(tzinfo=None))
+        return self.upsert_arrow(table, encoder_id=encoder_id or manifest.encoder_id)
+
+    def upsert_arrow(self, rows: pa.Table, *, encoder_id: str) -> UpsertCounts:
+        """Adds rows that are columns already, with unique ids; see ``upsert``.
+
+        Args:
+            rows: in the columns of ``record_schema``; of vectors those in use.
+            encoder_id: encoder of the vectors.
+
+        Raises:
+            MemoryStoreError: the memory changed its encoder meanwhile, or cannot be written.
+            MemoryLockedError: another writer held the memory for too long.
+        """
+        with self.transaction("write") as dataset:
+            if Manifest.load(self.directory).encoder_id != encoder_id:
                 raise MemoryStoreError(f"{self.directory} was migrated to another encoder meanwhile: run again")
+            table = completed(rows, dataset.schema)
             done = dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(table)
             if needs_upkeep(dataset):
                 tidy(dataset)
@@ -161,7 +188,7 @@ class RecordTable:
             MemoryStoreError: the memory cannot be written.
             MemoryLockedError: another writer held the memory for too long.
         """
-        with self._transaction("delete from") as dataset, filter_failures(where):
+        with self.transaction("delete from") as dataset, filter_failures(where):
             return int(dataset.delete(where)["num_deleted_rows"])
 
     def delete_ids(self, ids: Sequence[str]) -> int:
@@ -173,7 +200,7 @@ class RecordTable:
         """
         if not ids:
             return 0
-        with self._transaction("delete from") as dataset:
+        with self.transaction("delete from") as dataset:
             return _delete_ids(dataset, ids)
 
     def relocate(self, old_prefix: str, new_prefix: str) -> int:
@@ -189,7 +216,7 @@ class RecordTable:
             MemoryStoreError: the memory cannot be written.
             MemoryLockedError: another writer held the memory for too long.
         """
-        with self._transaction("relocate records of") as dataset:
+        with self.transaction("relocate records of") as dataset:
             moves = moves_of(dataset, old_prefix, new_prefix)
             moving = {move.old_id for move in moves}
             present = Snapshot(self.directory, self._snapshot.manifest, dataset).known()
@@ -209,28 +236,54 @@ class RecordTable:
             MemoryStoreError: the memory cannot be written.
             MemoryLockedError: another writer held the memory for too long.
         """
-        with self._transaction("tidy up") as dataset:
+        with self.transaction("tidy up") as dataset:
             tidy(dataset)
 
-    def compact(self, keep: timedelta = KEEP_VERSIONS, *, purge: bool = False) -> None:
+    def compact(self, keep: timedelta = KEEP_VERSIONS, *, purge: bool = False, drop_old: bool = False) -> None:
         """Brings the full text index up to date, merges small fragments and removes old versions.
 
         Args:
             keep: age up to which old versions stay, for the readers that hold them.
-            purge: remove every trace of deleted records; readers of older versions fail afterwards.
+            purge: remove every trace of deleted records, also from what is derived; readers of older versions fail
+                afterwards.
+            drop_old: remove the vectors of former encoders and of unfinished migrations, which ends ``rollback``.
 
         Raises:
             MemoryStoreError: the memory cannot be written.
             MemoryLockedError: another writer held the memory for too long.
         """
-        with self._transaction("compact") as dataset:
+        with self.transaction("compact") as dataset:
+            if drop_old:
+                manifest = replace(Manifest.load(self.directory), previous=None)
+                manifest.save(self.directory)
+                drop_unused_vectors(self.directory, dataset, manifest)
+                reclaim(dataset)
+            if purge:
+                drop_derived(self.directory)
             compact(dataset, timedelta(0) if purge else keep, purge=purge)
 
+    def remember_skips(self, source: str, skips: Sequence[Skipped]) -> None:
+        """Keeps what a run could not index, for ``audit``; called at the end of a run.
+
+        Args:
+            source: name of the source.
+            skips: what it skipped.
+
+        Raises:
+            MemoryStoreError: the memory cannot be written.
+            MemoryLockedError: another writer held the memory for too long.
+        """
+        with write_lock(self.directory, self._lock_seconds), store_failures(self.directory, "write"):
+            remember_skips(self.refresh(), source, skips)
+
     @contextmanager
-    def _transaction(self, action: str) -> Iterator[lance.LanceDataset]:
-        """The latest version under the lock; the table moves on to what the block made of it.
+    def transaction(self, action: str) -> Iterator[lance.LanceDataset]:
+        """The latest version under the lock, for the layer's own use; the table moves on to what the block made of it.
 
         Snapshots keep the dataset objects that they have, so a writer never moves a reader of the same process.
+
+        Args:
+            action: what is tried, as in "cannot ``action``".
         """
         with write_lock(self.directory, self._lock_seconds):
             with store_failures(self.directory, action):

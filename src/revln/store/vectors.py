@@ -1,72 +1,74 @@
-"""Exact nearest-neighbour search over the vectors of one snapshot.
-
-Vectors are read straight out of Lance: reading 7,000 x 512 takes about 10 ms and 35,000 caption vectors about 45 ms on
-two cores, so nothing derived is kept on disk. A Lance fragment never changes except for the rows deleted from it, so
-a refreshed index reads new fragments only.
-"""
+"""Nearest vectors of one version of a memory: segments of the index where there are some, else exactly."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
-from itertools import pairwise
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import lance
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
+from revln.errors import MemoryStoreError
 from revln.protocols import RowIds, VectorMatches
+from revln.store.blocks import Block, best_rows, contains, nearest, read_blocks
+from revln.store.building import vector_file
+from revln.store.catalog import covering_segments
 from revln.store.failures import store_failures
+from revln.store.segment import Filter, Segment
 from revln.store.snapshot import Snapshot
 from revln.types import MODALITIES, Embedding, Modality
 
 __all__ = ["VectorIndex"]
 
-# Larger batches are decoded by one core. Smaller ones make more products, each of which waits for all BLAS threads: on
-# a busy machine that costs milliseconds each.
-_BATCH_ROWS = 4096
-_FRAGMENT_SHIFT = 32  # a row address is the fragment's id above the offset within it
+_FILTERS = 8  # remembered, since the pages of one search ask for the same
+_THREADS = 4
+
+# What a fragment's vectors depend on: its id, the file with them (a column may be rewritten), its deletions.
+_Part = tuple[int, str, int]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Block:
-    """Vectors of some rows of one fragment, grouped by row.
+class _Living:
+    """A segment, and which of its rows exist in the version being searched.
 
     Attributes:
-        vectors: [n, dim].
-        row_ids: [r]; the rows that have vectors.
-        starts: [r]; a row's first vector. It has one in an image block, several in a text block.
+        segment: the segment.
+        state: fragments that it covers, as they are in that version.
+        alive: the filter of the rows that exist; ``None`` when all do.
     """
 
-    vectors: Embedding
-    row_ids: RowIds
-    starts: npt.NDArray[np.int64]
-
-    def lengths(self) -> npt.NDArray[np.int64]:
-        return np.diff(self.starts, append=len(self.vectors))
-
-    def only(self, wanted: npt.NDArray[np.bool_]) -> _Block:
-        """The block of the rows marked in ``wanted`` [r]; itself when all are."""
-        if wanted.all():
-            return self
-        lengths = self.lengths()
-        kept = lengths[wanted]
-        starts = np.cumsum(kept) - kept
-        return _Block(self.vectors[np.repeat(wanted, lengths)], self.row_ids[wanted], starts)
+    segment: Segment
+    state: frozenset[_Part]
+    alive: Filter | None
 
 
-_Blocks = dict[Modality, list[_Block]]
-# What a fragment's vectors depend on: its id, its data files (a column may be rewritten in place), its deletions.
-_Part = tuple[int, tuple[str, ...], int]
+@dataclass(frozen=True, slots=True, eq=False)
+class _Modal:
+    """The vectors of one modality.
+
+    Attributes:
+        living: segments.
+        parts: vectors of the fragments that no segment covers.
+    """
+
+    living: Sequence[_Living] = ()
+    parts: dict[_Part, list[Block]] = field(default_factory=dict)
+
+    @property
+    def blocks(self) -> list[Block]:
+        return [block for blocks in self.parts.values() for block in blocks]
 
 
 class VectorIndex:
-    """The vectors of a snapshot in memory. Immutable, hence free to share between threads."""
+    """The vectors of a snapshot. Free to share between threads."""
 
     def __init__(self, snapshot: Snapshot, previous: VectorIndex | None = None) -> None:
-        """Reads the vectors.
+        """Opens the index, and reads the vectors that it does not cover.
 
         Args:
             snapshot: the version of the memory to search.
@@ -77,37 +79,44 @@ class VectorIndex:
         """
         self.version = snapshot.version
         self._manifest = snapshot.manifest
-        old = previous._parts if previous is not None and previous._manifest == snapshot.manifest else {}
-        fragments = {_part(fragment): fragment for fragment in snapshot.dataset.get_fragments()}
-        new = [part for part in fragments if part not in old]
-        with store_failures(snapshot.directory, "read the vectors of"):
-            read = _read(snapshot, [fragments[part] for part in new])
-        self._parts: dict[_Part, _Blocks] = {part: old[part] if part in old else read[part[0]] for part in fragments}
-        self._blocks: _Blocks = {
-            modality: [block for blocks in self._parts.values() for block in blocks[modality]]
+        self._segments = {modality: covering_segments(snapshot, modality) for modality in MODALITIES}
+        old: dict[Modality, _Modal] = {}
+        if previous is not None and previous._manifest == snapshot.manifest:
+            old = previous._modal
+        self._modal: dict[Modality, _Modal] = {
+            modality: _read(snapshot, modality, self._segments[modality], old.get(modality, _Modal()))
             for modality in MODALITIES
         }
+        self._filters: OrderedDict[int, tuple[RowIds, dict[Path, Filter]]] = OrderedDict()
 
     def refreshed(self, snapshot: Snapshot) -> VectorIndex:
-        """The index of another version; itself when that is the same."""
-        if (snapshot.version, snapshot.manifest) == (self.version, self._manifest):
+        """The index of another version; itself when nothing has changed."""
+        segments = {modality: covering_segments(snapshot, modality) for modality in MODALITIES}
+        if (snapshot.version, snapshot.manifest, segments) == (self.version, self._manifest, self._segments):
             return self
         return VectorIndex(snapshot, previous=self)
 
     def count(self, modality: Modality) -> int:
         """Number of vectors."""
-        return sum(len(block.vectors) for block in self._blocks[modality])
+        modal = self._modal[modality]
+        indexed = (
+            living.segment.facts.vectors if living.alive is None else int(living.alive.vectors.sum())
+            for living in modal.living
+        )
+        return sum(indexed) + sum(len(block.vectors) for block in modal.blocks)
 
     def search(
         self, query: Embedding, k: int, modality: Modality, allowed_row_ids: RowIds | None = None
     ) -> VectorMatches:
         """The ``k`` records (fewer if there are not as many) whose best vector of a modality is nearest.
 
+        Without an index, and among few records, that is exact; else a few in a hundred may be missed.
+
         Args:
             query: unit vector [dim] or rows of such [q, dim].
             k: how many, at least 1.
             modality: which of the records' vectors to look at.
-            allowed_row_ids: only these records, ascending; ``None`` for all.
+            allowed_row_ids: only these records, ascending; ``None`` for all. Not to be changed afterwards.
 
         Returns:
             Scores, row ids and text numbers, [k] for one query and [q, k] for several; equal scores by row id.
@@ -119,11 +128,18 @@ class VectorIndex:
         dim = self._manifest.dim
         if queries.shape[1] != dim:
             raise ValueError(f"the query has {queries.shape[1]} dimensions, the memory's vectors have {dim}")
-        blocks = self._blocks[modality]
+        modal = self._modal[modality]
+        blocks = modal.blocks
         if allowed_row_ids is not None:
-            blocks = [block.only(_contains(allowed_row_ids, block.row_ids)) for block in blocks]
-        found = _nearest(queries, blocks, k, modality)
-        return found if query.ndim > 1 else VectorMatches(*(values[0] for values in found))
+            blocks = [block.only(contains(allowed_row_ids, block.row_ids)) for block in blocks]
+        # What a text has beyond the part that it shares with images is zero, and need not be multiplied.
+        queries = queries[:, : _extent(queries)]
+        found = nearest(queries, blocks, k, modality)
+        if modal.living:
+            filters = [self._filter(living, allowed_row_ids) for living in modal.living]
+            rows = [self._best_of(modal.living, filters, row, k, found, place) for place, row in enumerate(queries)]
+            found = _joined(rows, axis=0)
+        return found if query.ndim > 1 else _each(found, lambda values: values[0])
 
     def image_vectors(self, row_ids: RowIds) -> Embedding:
         """Image vectors [n, dim] of rows that have one, in the order asked.
@@ -133,9 +149,14 @@ class VectorIndex:
         """
         vectors = np.empty((len(row_ids), self._manifest.dim), np.float32)
         missing = np.ones(len(row_ids), bool)
-        for block in self._blocks["image"]:
-            if len(block.row_ids) == 0:
-                continue
+        modal = self._modal["image"]
+        for living in modal.living:
+            places, here = living.segment.places(row_ids)
+            if living.alive is not None:
+                here &= living.alive.vectors[places]
+            vectors[here] = living.segment.image_vectors(places[here])
+            missing &= ~here
+        for block in modal.blocks:
             order = np.argsort(block.row_ids)
             places = np.searchsorted(block.row_ids, row_ids, sorter=order).clip(max=len(order) - 1)
             here = block.row_ids[order[places]] == row_ids
@@ -145,105 +166,118 @@ class VectorIndex:
             raise KeyError(int(row_ids[missing][0]))
         return vectors
 
+    def _best_of(
+        self,
+        living: Sequence[_Living],
+        filters: Sequence[Filter | None],
+        query: Embedding,
+        k: int,
+        exact: VectorMatches,
+        place: int,
+    ) -> VectorMatches:
+        """The ``k`` best [1, k] of all segments and of the rows searched exactly, for one query."""
 
-def _part(fragment: lance.LanceFragment) -> _Part:
-    files = tuple(file.path for file in fragment.data_files())
-    return fragment.fragment_id, files, fragment.num_deletions
+        def search(one: _Living, allowed: Filter | None) -> VectorMatches:
+            return one.segment.search(query, k, allowed)
+
+        spread = map if len(living) == 1 else _pool().map
+        parts = list(spread(search, living, filters))
+        parts.append(_each(exact, lambda values: values[place : place + 1]))
+        found = _joined(parts, axis=1)
+        top = best_rows(found.scores[0], found.row_ids[0], k)
+        return _each(found, lambda values: values[:, top])
+
+    def _filter(self, living: _Living, allowed: RowIds | None) -> Filter | None:
+        """What a segment may find; worked out once for each array of allowed rows."""
+        if allowed is None:
+            return living.alive
+        held, filters = self._filters.get(id(allowed), (allowed, {}))
+        if held is not allowed or id(allowed) not in self._filters:
+            self._filters[id(allowed)] = (allowed, filters := {})  # holding the array keeps its id its own
+            if len(self._filters) > _FILTERS:
+                self._filters.popitem(last=False)
+        key = living.segment.directory
+        if key not in filters:
+            rows = living.segment.rows_in(allowed)
+            if living.alive is not None:
+                rows &= living.alive.rows
+            filters[key] = living.segment.filter(rows)
+        return filters[key]
 
 
-def _read(snapshot: Snapshot, fragments: Sequence[lance.LanceFragment]) -> dict[int, _Blocks]:
-    """Vectors by fragment id; one scan for all fragments, since Lance reads them in parallel."""
-    read: dict[int, _Blocks] = defaultdict(lambda: {"image": [], "text": []})
-    if not fragments:
-        return read
-    manifest = snapshot.manifest
-    scanner = snapshot.dataset.scanner(
-        columns=[manifest.image_column, manifest.text_column],
-        fragments=fragments,
-        with_row_id=True,
-        with_row_address=True,
-        batch_size=_BATCH_ROWS,
+def _joined(parts: Sequence[VectorMatches], axis: int) -> VectorMatches:
+    scores, row_ids, numbers = (np.concatenate(values, axis=axis) for values in zip(*parts, strict=True))
+    return VectorMatches(scores, row_ids, numbers)
+
+
+def _each(found: VectorMatches, pick: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> VectorMatches:
+    return VectorMatches(pick(found.scores), pick(found.row_ids), pick(found.text_numbers))
+
+
+def _extent(queries: Embedding) -> int:
+    """Number of leading dimensions that are not zero in all queries, at least 1."""
+    used = np.flatnonzero(queries.any(axis=0))
+    return int(used[-1]) + 1 if len(used) else 1
+
+
+def _read(snapshot: Snapshot, modality: Modality, segments: Sequence[Path], old: _Modal) -> _Modal:
+    fragments = {
+        (int(part.fragment_id), vector_file(snapshot, part, modality), int(part.num_deletions)): part
+        for part in snapshot.dataset.get_fragments()
+    }
+    opened = {living.segment.directory: living for living in old.living}
+    living: list[_Living] = []
+    with store_failures(snapshot.directory, "read the vectors of"):
+        for path in segments:
+            one = _revived(snapshot, path, fragments, opened.get(path))
+            if one is not None:
+                living.append(one)
+        covered = {part for one in living for part in one.state}
+        waiting = {part: fragments[part] for part in fragments if part not in covered}
+        new = [fragment for part, fragment in waiting.items() if part not in old.parts]
+        read = read_blocks(snapshot, new, modality)
+    return _Modal(living, {part: old.parts[part] if part in old.parts else read.get(part[0], []) for part in waiting})
+
+
+def _revived(
+    snapshot: Snapshot, path: Path, fragments: dict[_Part, lance.LanceFragment], opened: _Living | None
+) -> _Living | None:
+    """A segment with what of it exists in this version; ``None`` when nothing does, or it cannot be read."""
+    try:
+        segment = Segment(path) if opened is None else opened.segment
+    except MemoryStoreError:  # searched exactly instead, until upkeep builds it anew
+        return None
+    covers = segment.facts.fragments
+    # A version from before the segment may have rows that were gone when it was built.
+    state = frozenset(
+        part
+        for part in fragments
+        if part[0] in covers and covers[part[0]][0] == part[1] and covers[part[0]][1] <= part[2]
     )
-    for batch in scanner.to_batches():
-        owners = batch["_rowaddr"].to_numpy() >> _FRAGMENT_SHIFT
-        # Lance does not promise that a batch stays within one fragment.
-        bounds = [0, *(np.flatnonzero(np.diff(owners)) + 1), len(owners)]
-        for start, end in pairwise(bounds):
-            rows = batch.slice(start, end - start)
-            row_ids = rows["_rowid"].to_numpy()
-            blocks = read[int(owners[start])]
-            blocks["image"].append(_image_block(rows[manifest.image_column], row_ids))
-            blocks["text"].append(_text_block(rows[manifest.text_column], row_ids, manifest.dim))
-    return read
+    if opened is not None and opened.state == state:
+        return opened
+    if not state:
+        return None
+    present = {part[0] for part in state}
+    shrunk = [part for part in state if part[2] != covers[part[0]][1]]
+    if len(present) == len(covers) and not shrunk:
+        return _Living(segment, state, None)
+    owners = np.asarray(segment.addresses) >> np.uint64(32)
+    alive = np.isin(owners, np.array(sorted(present), np.uint64))
+    if shrunk:
+        left = snapshot.dataset.scanner(
+            columns=[], fragments=[fragments[part] for part in shrunk], with_row_address=True
+        ).to_table()["_rowaddr"]
+        touched = np.isin(owners, np.array([part[0] for part in shrunk], np.uint64))
+        alive[touched] &= contains(np.sort(left.to_numpy()), np.asarray(segment.addresses)[touched])
+    return _Living(segment, state, segment.filter(alive))
 
 
-def _image_block(column: pa.FixedSizeListArray, row_ids: RowIds) -> _Block:
-    present = column.is_valid().to_numpy(zero_copy_only=False)
-    # ``flatten`` leaves out the values of null lists and copies nothing when there are none.
-    vectors = _matrix(column.flatten(), column.type.list_size)
-    return _Block(vectors, row_ids[present], np.arange(len(vectors)))
+_POOL: list[ThreadPoolExecutor] = []
 
 
-def _text_block(column: pa.ListArray, row_ids: RowIds, dim: int) -> _Block:
-    lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    vectors = _matrix(column.flatten().flatten(), dim)
-    starts = np.cumsum(lengths) - lengths
-    present = lengths > 0
-    return _Block(vectors, row_ids[present], starts[present])
-
-
-def _matrix(values: pa.FloatArray, dim: int) -> Embedding:
-    # Lance hands out parts of its files as they lie there; NumPy multiplies what is not aligned without BLAS, which
-    # made a search sixty times slower.
-    return np.require(values.to_numpy().reshape(-1, dim), np.float32, ["ALIGNED", "C_CONTIGUOUS"])
-
-
-def _contains(sorted_ids: RowIds, row_ids: RowIds) -> npt.NDArray[np.bool_]:
-    if len(sorted_ids) == 0:
-        return np.zeros(len(row_ids), bool)
-    places = np.searchsorted(sorted_ids, row_ids).clip(max=len(sorted_ids) - 1)
-    same: npt.NDArray[np.bool_] = sorted_ids[places] == row_ids
-    return same
-
-
-def _nearest(queries: Embedding, blocks: Sequence[_Block], k: int, modality: Modality) -> VectorMatches:
-    blocks = [block for block in blocks if len(block.row_ids)]
-    if not blocks:
-        empty = (len(queries), 0)
-        return VectorMatches(np.empty(empty, np.float32), np.empty(empty, np.uint64), np.empty(empty, np.int32))
-    row_ids = np.concatenate([block.row_ids for block in blocks])
-    scores = [queries @ block.vectors.T for block in blocks]  # [q, n] each
-    if modality == "image":
-        best = np.concatenate(scores, axis=1)
-    else:
-        pairs = zip(scores, blocks, strict=True)
-        best = np.concatenate(
-            [np.maximum.reduceat(block_scores, block.starts, axis=1) for block_scores, block in pairs], 1
-        )
-    picked = np.stack([_top(row, row_ids, k) for row in best])  # [q, k]
-    numbers = np.full(picked.shape, -1, np.int32) if modality == "image" else _text_numbers(scores, blocks, picked)
-    return VectorMatches(np.take_along_axis(best, picked, 1), row_ids[picked], numbers)
-
-
-def _top(scores: Embedding, row_ids: RowIds, k: int) -> npt.NDArray[np.intp]:
-    """Places of the ``k`` best, equal scores by row id, so that the pages of a result never overlap."""
-    places = np.arange(len(scores))
-    if k < len(scores):
-        worst = np.partition(scores, -k)[-k]
-        places = np.flatnonzero(scores >= worst)
-    return places[np.lexsort((row_ids[places], -scores[places]))][:k]
-
-
-def _text_numbers(
-    scores: Sequence[Embedding], blocks: Sequence[_Block], picked: npt.NDArray[np.intp]
-) -> npt.NDArray[np.int32]:
-    """Number of the best text of each picked row; looked up for these few only."""
-    first_rows = np.cumsum([0, *(len(block.row_ids) for block in blocks)])
-    numbers = np.empty(picked.shape, np.int32)
-    for (query, rank), place in np.ndenumerate(picked):
-        owner = int(np.searchsorted(first_rows, place, side="right")) - 1
-        block, row = blocks[owner], place - first_rows[owner]
-        start = block.starts[row]
-        end = block.starts[row + 1] if row + 1 < len(block.starts) else len(block.vectors)
-        numbers[query, rank] = np.argmax(scores[owner][query, start:end])
-    return numbers
+def _pool() -> ThreadPoolExecutor:
+    """Threads for searching segments, made at first use; FAISS lets go of the interpreter lock."""
+    if not _POOL:
+        _POOL.append(ThreadPoolExecutor(_THREADS, thread_name_prefix="revln-index"))
+    return _POOL[0]

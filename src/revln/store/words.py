@@ -5,19 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-__all__ = ["clean", "decode_uri", "encode_uri", "name_words", "segmented", "sql_string"]
+__all__ = ["cjk_runs", "clean", "decode_uri", "encode_uri", "name_words", "query_words", "segmented", "sql_string"]
 
 _WORDS = re.compile(r"[^\W\d_]+|\d+")
 # Chinese, Japanese kana and Hangul syllables: scripts that the index's tokenizer, which splits at spaces, cannot split.
-_CJK = re.compile(r"([\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff])")
+_CJK = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff]+")
 # A byte of a file name that is no UTF-8 reaches Python as a lone surrogate, which Arrow refuses.
 _SURROGATE = re.compile("[\udc80-\udcff]")
 _ESCAPED = re.compile("\x00([0-9a-f]{2})")
 
 
 def segmented(parts: Iterable[str]) -> str:
-    """Joins texts for the full text index, each Chinese, Japanese or Korean character a word of its own."""
-    return _CJK.sub(r" \1 ", clean(" ".join(part for part in parts if part)))
+    """Joins texts for the full text index.
+
+    Of each run of Chinese, Japanese or Korean every character and every pair of neighbours is a word: most Chinese
+    words have one character or two, and pairs find longer ones too (Manning, Raghavan and Schuetze, 2008, 2.2.1).
+    """
+    return _CJK.sub(lambda run: _spaced([*run.group(), *_pairs(run.group())]), clean(" ".join(filter(None, parts))))
+
+
+def query_words(query: str) -> str:
+    """A query for the full text index: of each run of Chinese its pairs, or its only character."""
+    return _CJK.sub(lambda run: _spaced(_pairs(run.group()) or run.group()), clean(query))
+
+
+def cjk_runs(query: str) -> list[str]:
+    """The runs of at least two Chinese, Japanese or Korean characters in a query."""
+    return [run for run in _CJK.findall(query) if len(run) > 1]
 
 
 def name_words(uri: str) -> str:
@@ -45,3 +59,11 @@ def decode_uri(stored: str) -> str:
 def sql_string(value: str) -> str:
     """A value as an SQL literal."""
     return "'" + value.replace("'", "''") + "'"
+
+
+def _pairs(run: str) -> list[str]:
+    return [run[place : place + 2] for place in range(len(run) - 1)]
+
+
+def _spaced(words: Iterable[str]) -> str:
+    return f" {' '.join(words)} "

@@ -49,7 +49,7 @@ class AlignConfig:
     image_size: int = 240
     max_aspect: float = 1.0
     dim: int = 384
-    visual_dim: int = 512
+    visual_dim: int = 640
     visual_weight: float = 3.5
     hidden: int = 1024
     dropout: float = 0.3

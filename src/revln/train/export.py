@@ -150,7 +150,7 @@ def _draft_card(config: AlignConfig, terms: str, directory: Path) -> Card:
         dim=config.dim + config.visual_dim,
         languages=("en",),
         image=ImageInput(config.image_size, aspect, "nhwc-uint8", (mean,) * 3, (std,) * 3),
-        text=TextInput(config.max_tokens),
+        text=TextInput(config.max_tokens, dim=config.dim),
         files=_hashes(directory, (VISION, TEXT, TOKENIZER, CLASSES)),
         weights=tuple({key: value.format(vision=config.vision) for key, value in part.items()} for part in _WEIGHTS),
         data=({"name": "captions of the training split", "terms": terms},),

@@ -1,0 +1,222 @@
+"""One immutable part of the vector index: inverted lists of 8-bit codes, with the vectors themselves beside them.
+
+A segment covers some fragments of the table. Which of its vectors still count is never written down: a fragment only
+ever loses rows, so what is alive follows from the version being searched. Everything is mapped into memory, so a
+search reads the few lists and vectors that it looks at.
+
+Lists: inverted files with scalar quantization, as FAISS has them (Douze et al., 2024, arXiv 2401.08281). The codes
+find candidates; the vectors then give the exact cosines. Each segment has lists of its own, trained on its own
+vectors, so no part of the index ever has to be trained again because another has grown.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from revln.errors import MemoryStoreError
+from revln.protocols import RowIds, VectorMatches
+from revln.store.blocks import best_rows, contains, no_matches
+from revln.types import Embedding, Modality
+
+__all__ = ["ADDRESSES", "FACTS", "ROW_IDS", "STARTS", "VECTORS", "Filter", "Segment", "SegmentFacts", "lists_file"]
+
+FACTS, VECTORS, ROW_IDS, ADDRESSES, STARTS = "segment.json", "vectors.npy", "row_ids.npy", "addresses.npy", "starts.npy"
+_PROBED = 0.035  # share of the lists looked at, for a recall@10 of 0.97 with queries by text (benchmarks/memory.py)
+_FEWEST_PROBED = 24
+_CANDIDATES = 40  # codes fetched at least
+_EXHAUSTIVE = 0.25  # share of the vectors asked for from which on codes do not pay
+
+Mask = npt.NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentFacts:
+    """What ``segment.json`` says.
+
+    Attributes:
+        modality: of the vectors.
+        fragments: path of the data file with the vectors, and number of deleted rows, by id of each fragment covered.
+        vectors: number of vectors.
+        rows: number of rows.
+        widths: leading dimensions that each set of lists is over, ascending; queries that are zero beyond such a width
+            need no more.
+        errors: for each width the length of the largest difference between a vector and its code, which bounds how
+            wrong a score by codes can be.
+    """
+
+    modality: Modality
+    fragments: Mapping[int, tuple[str, int]]
+    vectors: int
+    rows: int
+    widths: Sequence[int]
+    errors: Sequence[float]
+
+    def write(self, directory: Path) -> None:
+        """Writes it."""
+        (directory / FACTS).write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+    @classmethod
+    def read(cls, directory: Path) -> SegmentFacts:
+        """Reads it.
+
+        Raises:
+            MemoryStoreError: it is missing or damaged.
+        """
+        try:
+            facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
+            facts["fragments"] = {int(key): (str(file), int(gone)) for key, (file, gone) in facts["fragments"].items()}
+            return cls(**facts)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise MemoryStoreError(f"{directory} is damaged: `revln memory verify --repair` builds it anew") from error
+
+
+class Filter(NamedTuple):
+    """The vectors of a segment that may be found.
+
+    Attributes:
+        rows: marks the rows [r] that they belong to.
+        vectors: marks them [n].
+        share: of all vectors of the segment.
+        selector: the same for FAISS.
+        bits: what ``selector`` points to.
+    """
+
+    rows: Mask
+    vectors: Mask
+    share: float
+    selector: Any
+    bits: npt.NDArray[np.uint8]
+
+
+class Segment:
+    """A segment open for searching; safe in threads.
+
+    Attributes:
+        directory: where it is.
+        facts: what it covers.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        """Maps the files of a segment.
+
+        Raises:
+            MemoryStoreError: a file is missing or damaged.
+        """
+        import faiss  # half of a cold start, and only needed here
+
+        self.directory = directory
+        self.facts = SegmentFacts.read(directory)
+        try:
+            arrays = (np.load(directory / name, mmap_mode="r") for name in (VECTORS, ROW_IDS, ADDRESSES, STARTS))
+            self._vectors, self.row_ids, self.addresses, self._starts = arrays
+            self._lists = {
+                width: faiss.read_index(str(directory / lists_file(width)), faiss.IO_FLAG_MMAP_IFC)
+                for width in self.facts.widths
+            }
+        except (OSError, ValueError, EOFError, RuntimeError) as error:
+            raise MemoryStoreError(f"{directory} is damaged: `revln memory verify --repair` builds it anew") from error
+        shapes = (len(self._vectors), len(self.row_ids), len(self.addresses), len(self._starts))
+        totals = {lists.ntotal for lists in self._lists.values()}
+        if shapes != (self.facts.vectors, *[self.facts.rows] * 3) or totals != {self.facts.vectors}:
+            raise MemoryStoreError(f"{directory} is damaged: `revln memory verify --repair` builds it anew")
+        self._faiss = faiss
+
+    def filter(self, rows: Mask) -> Filter:
+        """The filter that lets the marked rows [r] pass."""
+        vectors = np.repeat(rows, self._lengths)
+        bits = np.packbits(vectors, bitorder="little")
+        return Filter(rows, vectors, float(vectors.mean()), self._faiss.IDSelectorBitmap(bits), bits)
+
+    def rows_in(self, sorted_row_ids: RowIds) -> Mask:
+        """Marks [r] the rows whose id is among some, ascending."""
+        if len(sorted_row_ids) > len(self.row_ids) // 4:
+            return contains(sorted_row_ids, self.row_ids)
+        marks = np.zeros(len(self.row_ids), bool)
+        places, present = self.places(sorted_row_ids)
+        marks[places[present]] = True
+        return marks
+
+    def places(self, row_ids: RowIds) -> tuple[npt.NDArray[np.intp], Mask]:
+        """Where each of some rows lies in this segment, and whether it does at all."""
+        order, ascending = self._by_row_id
+        found = np.searchsorted(ascending, row_ids).clip(max=len(ascending) - 1)
+        places = found if order is None else order[found]
+        return places, ascending[found] == row_ids
+
+    def image_vectors(self, places: npt.NDArray[np.intp]) -> Embedding:
+        """Vectors [n, width] of the rows at some places of an image segment."""
+        return np.asarray(self._vectors[places])
+
+    def search(self, query: Embedding, k: int, allowed: Filter | None) -> VectorMatches:
+        """The ``k`` rows whose best vector is nearest to a query [width], [1, k], with exact scores.
+
+        What few rows may be found is searched in every list, hence exactly.
+        """
+        width = next((width for width in self.facts.widths if width >= len(query)), self.facts.widths[-1])
+        query = np.pad(query, (0, max(0, width - len(query))))[: self._vectors.shape[1]]
+        share = 1.0 if allowed is None else allowed.share
+        if share == 0:
+            return no_matches(1)
+        if k >= _EXHAUSTIVE * share * self.facts.vectors:
+            return self._scored(query, self._every(allowed), k)
+        lists = self._lists[width]
+        probed = min(lists.nlist, int(np.ceil(max(_FEWEST_PROBED, _PROBED * lists.nlist) / share)))
+        options = {"nprobe": probed} if allowed is None else {"nprobe": probed, "sel": allowed.selector}
+        parameters = self._faiss.SearchParametersIVF(**options)
+        wanted = max(_CANDIDATES, 2 * k)
+        error = self.facts.errors[self.facts.widths.index(width)] * float(np.linalg.norm(query))
+        while True:
+            rough, places = lists.search(np.ascontiguousarray(query[None, :width]), wanted, params=parameters)
+            complete = places[0, -1] < 0 or wanted >= self.facts.vectors
+            found = self._scored(query, places[0][places[0] >= 0], k)
+            # Nothing that was left out can be better than the last rough score and the error together.
+            if complete or (found.scores.shape[1] == k and found.scores[0, -1] >= rough[0, -1] + error):
+                return found
+            wanted = min(4 * wanted, self.facts.vectors)
+
+    def _every(self, allowed: Filter | None) -> npt.NDArray[np.intp]:
+        return np.arange(self.facts.vectors) if allowed is None else np.flatnonzero(allowed.vectors)
+
+    def _scored(self, query: Embedding, places: npt.NDArray[np.intp], k: int) -> VectorMatches:
+        """The ``k`` best rows among the vectors at some places."""
+        if len(places) == 0:
+            return no_matches(1)
+        places = np.sort(places)
+        scores = np.empty(len(places), np.float32)
+        for start in range(0, len(places), 65_536):
+            part = slice(start, start + 65_536)
+            scores[part] = self._vectors[places[part], : len(query)] @ query
+        rows = places if self.facts.modality == "image" else np.searchsorted(self._starts, places, side="right") - 1
+        order = np.lexsort((places, -scores, rows))  # of the texts of a row the best, of equal ones the first
+        best = order[np.flatnonzero(np.diff(rows[order], prepend=-1))]
+        row_ids = np.asarray(self.row_ids[rows[best]])
+        top = best_rows(scores[best], row_ids, k)
+        numbers = np.full(len(top), -1)
+        if self.facts.modality == "text":
+            numbers = places[best[top]] - self._starts[rows[best[top]]]
+        return VectorMatches(scores[best[top]][None], row_ids[top][None], numbers.astype(np.int32)[None])
+
+    @cached_property
+    def _lengths(self) -> npt.NDArray[np.int64]:
+        lengths: npt.NDArray[np.int64] = np.diff(self._starts, append=self.facts.vectors)
+        return lengths
+
+    @cached_property
+    def _by_row_id(self) -> tuple[npt.NDArray[np.intp] | None, RowIds]:
+        if np.all(self.row_ids[1:] > self.row_ids[:-1]):
+            return None, self.row_ids
+        order = np.argsort(self.row_ids)
+        return order, np.asarray(self.row_ids[order])
+
+
+def lists_file(width: int) -> str:
+    """Name of the file with the lists over the leading ``width`` dimensions."""
+    return f"lists-{width}.faiss"

@@ -1,0 +1,181 @@
+"""The index of segments against a plain NumPy search, through everything that can happen to a table."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from revln.store import RecordTable, Row, VectorIndex
+from revln.store.catalog import IndexLimits, covering_segments, index_directory, keep_index
+from revln.store.segment import VECTORS
+from revln.types import Candidate, Embedding, Modality
+
+LIMITS = IndexLimits(exact=0, uncovered=64, segment=300, merged=2)
+DIM, TEXT_DIM = 24, 10
+
+Rows = dict[str, Row]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> RecordTable:
+    return RecordTable.create(tmp_path / "m.revln", "model-1", DIM)
+
+
+def unit(rows: Embedding) -> Embedding:
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
+
+
+def rows_of(names: Sequence[int], rng: np.random.Generator) -> Rows:
+    """Some photos with up to three texts, which are zero beyond ``TEXT_DIM``."""
+    rows = {}
+    for name in names:
+        texts = tuple(f"text {number}" for number in range(rng.integers(0, 4)))
+        vectors = np.zeros((len(texts), DIM), np.float32)
+        vectors[:, :TEXT_DIM] = unit(rng.standard_normal((len(texts), TEXT_DIM)))
+        rows[str(name)] = Row(
+            Candidate("photos", "image", f"/{name}", Path(f"/{name}"), 1, 1),
+            texts,
+            image_vector=unit(rng.standard_normal(DIM)) if name % 7 else None,
+            text_vectors=vectors if texts else None,
+        )
+    return rows
+
+
+def expected(rows: Rows, query: Embedding, k: int, modality: Modality) -> list[tuple[str, float, int]]:
+    """Names, scores and text numbers of the best, by plain NumPy."""
+    found = []
+    for name, row in rows.items():
+        if modality == "image" and row.image_vector is not None:
+            found.append((name, float(row.image_vector @ query), -1))
+        if modality == "text" and row.text_vectors is not None:
+            scores = row.text_vectors @ query
+            found.append((name, float(scores.max()), int(scores.argmax())))
+    return sorted(found, key=lambda entry: -entry[1])[:k]
+
+
+def check(table: RecordTable, rows: Rows, index: VectorIndex | None, rng: np.random.Generator) -> VectorIndex:
+    """Compares searches by image, by text, and among a few records."""
+    snapshot = table.refresh()
+    index = VectorIndex(snapshot) if index is None else index.refreshed(snapshot)
+    ids = snapshot.row_ids()
+    names = {row: uri[1:] for row, uri in snapshot.column("uri", ids).items()}
+    few = np.sort(rng.choice(ids, min(9, len(ids)), replace=False))
+    for modality in ("image", "text"):
+        for narrow in (True, False):
+            query = unit(rng.standard_normal(DIM))
+            if narrow:
+                query[TEXT_DIM:] = 0
+            for allowed in (None, few):
+                kept = rows if allowed is None else {names[int(row)]: rows[names[int(row)]] for row in allowed}
+                wanted = expected(kept, query, 12, modality)
+                found = index.search(query, 12, modality, allowed)
+                assert [names[int(row)] for row in found.row_ids] == [name for name, _, _ in wanted]
+                np.testing.assert_allclose(found.scores, [score for _, score, _ in wanted], atol=1e-6)
+                assert found.text_numbers.tolist() == [number for _, _, number in wanted]
+    pictured = np.array([row for row, name in names.items() if rows[name].image_vector is not None], np.uint64)
+    np.testing.assert_array_equal(
+        index.image_vectors(pictured), np.stack([rows[names[int(row)]].image_vector for row in pictured])
+    )
+    assert index.count("image") == len(pictured)
+    assert index.count("text") == sum(len(row.texts) for row in rows.values())
+    return index
+
+
+@pytest.fixture(autouse=True)
+def _every_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks into every list, so that the result is exact; how many are needed is measured by a benchmark."""
+    monkeypatch.setattr("revln.store.segment._PROBED", 1.0)
+
+
+def test_any_history_gives_the_answers_of_numpy(table: RecordTable) -> None:
+    rng = np.random.default_rng(5)
+    rows: Rows = {}
+    index = None
+    for step in range(14):
+        start = 80 * step
+        added = rows_of([*range(start, start + 80), *rng.integers(0, start + 1, 5)], rng)  # some anew
+        table.upsert(list(added.values()))
+        rows |= added
+        gone = [str(name) for name in rng.choice(sorted(rows), 12, replace=False)]
+        table.delete_ids([rows.pop(name).candidate.id for name in gone])
+        index = check(table, rows, index, rng)
+        if step % 2:
+            keep_index(table.refresh(), TEXT_DIM, LIMITS)
+            index = check(table, rows, index, rng)
+        if step == 9:
+            table.compact()
+            index = check(table, rows, index, rng)
+    assert len(covering_segments(table.snapshot, "image")) > 1
+    check(table, rows, None, rng)
+
+
+def test_an_older_version_is_searched_as_it_was(table: RecordTable) -> None:
+    rng = np.random.default_rng(6)
+    rows = rows_of(range(200), rng)
+    table.upsert(list(rows.values()))
+    old = table.refresh()
+    table.delete_ids([row.candidate.id for row in rows.values()][:100])
+    table.upsert(list(rows_of(range(300, 500), rng).values()))
+    keep_index(table.refresh(), TEXT_DIM, LIMITS)
+    query = unit(rng.standard_normal(DIM))
+    found = VectorIndex(old).search(query, 5, "image")
+    names = {row: uri[1:] for row, uri in old.column("uri", found.row_ids).items()}
+    assert [names[int(row)] for row in found.row_ids] == [name for name, _, _ in expected(rows, query, 5, "image")]
+
+
+def test_small_segments_are_merged_and_large_ones_left_alone(table: RecordTable) -> None:
+    rng = np.random.default_rng(7)
+    most = 0
+    for step in range(12):
+        table.upsert(list(rows_of(range(70 * step, 70 * step + 70), rng).values()))
+        keep_index(table.refresh(), TEXT_DIM, LIMITS)
+        most = max(most, len(covering_segments(table.snapshot, "image")))
+    sizes = [len(np.load(path / VECTORS, mmap_mode="r")) for path in covering_segments(table.snapshot, "image")]
+    assert sum(sizes) == 720  # all photos but each seventh
+    assert max(sizes) <= LIMITS.segment
+    assert most <= 6
+
+
+def test_small_memories_have_no_index(table: RecordTable) -> None:
+    table.upsert(list(rows_of(range(100), np.random.default_rng(8)).values()))
+    assert not keep_index(table.refresh(), TEXT_DIM)
+    assert not (table.directory / "index").exists()
+
+
+def damage_none(directory: Path) -> None:
+    shutil.rmtree(directory)
+
+
+def damage_catalogue(directory: Path) -> None:
+    (directory / "catalog.json").write_text("{")
+
+
+def damage_facts(directory: Path) -> None:
+    next(directory.glob("*/segment.json")).write_text("[]")
+
+
+def damage_vectors(directory: Path) -> None:
+    path = next(directory.glob(f"*/{VECTORS}"))
+    path.write_bytes(path.read_bytes()[:500])
+
+
+def damage_lists(directory: Path) -> None:
+    path = next(directory.glob("*/lists-24.faiss"))
+    path.write_bytes(path.read_bytes()[:900])
+
+
+@pytest.mark.parametrize("damage", [damage_none, damage_catalogue, damage_facts, damage_vectors, damage_lists])
+def test_a_damaged_index_is_searched_around_and_built_anew(table: RecordTable, damage: Callable[[Path], None]) -> None:
+    rng = np.random.default_rng(9)
+    rows = rows_of(range(150), rng)
+    table.upsert(list(rows.values()))
+    keep_index(table.refresh(), TEXT_DIM, LIMITS)
+    assert covering_segments(table.snapshot, "image")
+    damage(index_directory(table.snapshot, "image"))
+    check(table, rows, None, rng)
+    keep_index(table.refresh(), TEXT_DIM, LIMITS)
+    check(table, rows, None, rng)
