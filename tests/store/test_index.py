@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from revln.errors import MemoryStoreError
 from revln.store import RecordTable, Row, VectorIndex
 from revln.store.catalog import IndexLimits, covering_segments, index_directory, keep_index
-from revln.store.segment import VECTORS
+from revln.store.segment import VECTORS, SegmentFacts
 from revln.types import Candidate, Embedding, Modality
 
 LIMITS = IndexLimits(exact=0, uncovered=64, segment=300, merged=2)
@@ -179,3 +180,16 @@ def test_a_damaged_index_is_searched_around_and_built_anew(table: RecordTable, d
     check(table, rows, None, rng)
     keep_index(table.refresh(), TEXT_DIM, LIMITS)
     check(table, rows, None, rng)
+
+
+def test_a_flipped_bit_is_noticed(table: RecordTable) -> None:
+    table.upsert(list(rows_of(range(150), np.random.default_rng(10)).values()))
+    keep_index(table.refresh(), TEXT_DIM, LIMITS)
+    (segment,) = covering_segments(table.snapshot, "image")
+    SegmentFacts.read(segment).verify(segment)
+    path = segment / VECTORS
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(MemoryStoreError, match="is damaged"):
+        SegmentFacts.read(segment).verify(segment)

@@ -64,7 +64,11 @@ class Moments:
 
     def spread(self, query: Embedding) -> float:
         """Standard deviation of a query's cosines to the background."""
-        return float(np.sqrt(max(float(query @ self.covariance @ query), _SPREAD_FLOOR**2)))
+        # A text is zero beyond the part of the space that it shares with images; most of the product would be zeros.
+        used = np.flatnonzero(query)
+        extent = int(used[-1]) + 1 if len(used) else 1
+        part = query[:extent]
+        return float(np.sqrt(max(float(part @ self.covariance[:extent, :extent] @ part), _SPREAD_FLOOR**2)))
 
 
 class BackgroundCalibration:

@@ -279,7 +279,9 @@ def _given(model: Model, vector: Embedding) -> QueryVector:
         length = float(np.linalg.norm(row))
     if row.shape != (model.dim,) or not np.isfinite(length) or length == 0:
         raise QueryError(f"the vector has shape {np.shape(vector)}: give {model.dim} finite numbers, not all 0")
-    return QueryVector((row / length).astype(np.float32), "image")
+    shared = model.card.text.dim
+    modality: Modality = "text" if shared is not None and not row[shared:].any() else "image"
+    return QueryVector((row / length).astype(np.float32), modality)
 
 
 def _warnings(model: Model, text: str | None) -> tuple[str, ...]:

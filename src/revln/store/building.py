@@ -14,7 +14,7 @@ import lance
 import numpy as np
 
 from revln.store.blocks import vector_batches
-from revln.store.segment import ADDRESSES, ROW_IDS, STARTS, VECTORS, SegmentFacts, lists_file
+from revln.store.segment import ADDRESSES, ROW_IDS, STARTS, VECTORS, SegmentFacts, digest, lists_file
 from revln.store.snapshot import Snapshot
 from revln.types import Embedding, Modality
 
@@ -73,6 +73,7 @@ def build_segment(
             rows=len(np.load(draft / ROW_IDS, mmap_mode="r")),
             widths=widths,
             errors=[_write_lists(vectors, width, draft) for width in widths],
+            files={path.name: digest(path) for path in sorted(draft.iterdir())},
         )
         facts.write(draft)
         for path in draft.iterdir():

@@ -11,6 +11,7 @@ vectors, so no part of the index ever has to be trained again because another ha
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -26,12 +27,25 @@ from revln.protocols import RowIds, VectorMatches
 from revln.store.blocks import best_rows, contains, no_matches
 from revln.types import Embedding, Modality
 
-__all__ = ["ADDRESSES", "FACTS", "ROW_IDS", "STARTS", "VECTORS", "Filter", "Segment", "SegmentFacts", "lists_file"]
+__all__ = [
+    "ADDRESSES",
+    "FACTS",
+    "ROW_IDS",
+    "STARTS",
+    "VECTORS",
+    "Filter",
+    "Segment",
+    "SegmentFacts",
+    "digest",
+    "lists_file",
+]
 
-FACTS, VECTORS, ROW_IDS, ADDRESSES, STARTS = "segment.json", "vectors.npy", "row_ids.npy", "addresses.npy", "starts.npy"
+VECTORS, ROW_IDS, ADDRESSES, STARTS = "vectors.npy", "row_ids.npy", "addresses.npy", "starts.npy"
+_FACTS = "segment.json"
 _PROBED = 0.035  # share of the lists looked at, for a recall@10 of 0.97 with queries by text (benchmarks/memory.py)
 _FEWEST_PROBED = 24
 _CANDIDATES = 40  # codes fetched at least
+_DEVIATIONS = 6.0  # a score by codes is off by more once in a billion times
 _EXHAUSTIVE = 0.25  # share of the vectors asked for from which on codes do not pay
 
 Mask = npt.NDArray[np.bool_]
@@ -48,8 +62,8 @@ class SegmentFacts:
         rows: number of rows.
         widths: leading dimensions that each set of lists is over, ascending; queries that are zero beyond such a width
             need no more.
-        errors: for each width the length of the largest difference between a vector and its code, which bounds how
-            wrong a score by codes can be.
+        errors: for each width the length of the largest difference between a vector and its code.
+        files: SHA-256 of every other file.
     """
 
     modality: Modality
@@ -58,10 +72,11 @@ class SegmentFacts:
     rows: int
     widths: Sequence[int]
     errors: Sequence[float]
+    files: Mapping[str, str]
 
     def write(self, directory: Path) -> None:
         """Writes it."""
-        (directory / FACTS).write_text(json.dumps(asdict(self)), encoding="utf-8")
+        (directory / _FACTS).write_text(json.dumps(asdict(self)), encoding="utf-8")
 
     @classmethod
     def read(cls, directory: Path) -> SegmentFacts:
@@ -71,11 +86,23 @@ class SegmentFacts:
             MemoryStoreError: it is missing or damaged.
         """
         try:
-            facts = json.loads((directory / FACTS).read_text(encoding="utf-8"))
+            facts = json.loads((directory / _FACTS).read_text(encoding="utf-8"))
             facts["fragments"] = {int(key): (str(file), int(gone)) for key, (file, gone) in facts["fragments"].items()}
             return cls(**facts)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-            raise MemoryStoreError(f"{directory} is damaged: `revln memory verify --repair` builds it anew") from error
+            raise damaged(directory) from error
+
+    def verify(self, directory: Path) -> None:
+        """Compares the files with what was written.
+
+        Raises:
+            MemoryStoreError: one is missing or has changed.
+        """
+        try:
+            if any(digest(directory / name) != expected for name, expected in self.files.items()):
+                raise damaged(directory)
+        except OSError as error:
+            raise damaged(directory) from error
 
 
 class Filter(NamedTuple):
@@ -122,11 +149,11 @@ class Segment:
                 for width in self.facts.widths
             }
         except (OSError, ValueError, EOFError, RuntimeError) as error:
-            raise MemoryStoreError(f"{directory} is damaged: `revln memory verify --repair` builds it anew") from error
+            raise damaged(directory) from error
         shapes = (len(self._vectors), len(self.row_ids), len(self.addresses), len(self._starts))
         totals = {lists.ntotal for lists in self._lists.values()}
         if shapes != (self.facts.vectors, *[self.facts.rows] * 3) or totals != {self.facts.vectors}:
-            raise MemoryStoreError(f"{directory} is damaged: `revln memory verify --repair` builds it anew")
+            raise damaged(directory)
         self._faiss = faiss
 
     def filter(self, rows: Mask) -> Filter:
@@ -172,12 +199,14 @@ class Segment:
         options = {"nprobe": probed} if allowed is None else {"nprobe": probed, "sel": allowed.selector}
         parameters = self._faiss.SearchParametersIVF(**options)
         wanted = max(_CANDIDATES, 2 * k)
-        error = self.facts.errors[self.facts.widths.index(width)] * float(np.linalg.norm(query))
+        # The differences in each dimension are independent of the query, so their sum spreads like a random walk.
+        largest = self.facts.errors[self.facts.widths.index(width)] * float(np.linalg.norm(query))
+        error = _DEVIATIONS * largest / width**0.5
         while True:
             rough, places = lists.search(np.ascontiguousarray(query[None, :width]), wanted, params=parameters)
             complete = places[0, -1] < 0 or wanted >= self.facts.vectors
             found = self._scored(query, places[0][places[0] >= 0], k)
-            # Nothing that was left out can be better than the last rough score and the error together.
+            # Nothing that was left out is better than the last rough score and the error together.
             if complete or (found.scores.shape[1] == k and found.scores[0, -1] >= rough[0, -1] + error):
                 return found
             wanted = min(4 * wanted, self.facts.vectors)
@@ -215,6 +244,17 @@ class Segment:
             return None, self.row_ids
         order = np.argsort(self.row_ids)
         return order, np.asarray(self.row_ids[order])
+
+
+def damaged(directory: Path) -> MemoryStoreError:
+    """The error for a segment that is not as it was written."""
+    return MemoryStoreError(f"{directory} is damaged: `revln memory verify --repair` builds it anew")
+
+
+def digest(path: Path) -> str:
+    """SHA-256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def lists_file(width: int) -> str:

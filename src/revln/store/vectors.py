@@ -27,6 +27,7 @@ __all__ = ["VectorIndex"]
 
 _FILTERS = 8  # remembered, since the pages of one search ask for the same
 _THREADS = 4
+_ALONE = 300_000  # vectors that one thread searches sooner than it hands them out
 
 # What a fragment's vectors depend on: its id, the file with them (a column may be rewritten), its deletions.
 _Part = tuple[int, str, int]
@@ -103,7 +104,11 @@ class VectorIndex:
             living.segment.facts.vectors if living.alive is None else int(living.alive.vectors.sum())
             for living in modal.living
         )
-        return sum(indexed) + sum(len(block.vectors) for block in modal.blocks)
+        return sum(indexed) + self.count_exact(modality)
+
+    def count_exact(self, modality: Modality) -> int:
+        """Number of vectors that no segment covers."""
+        return sum(len(block.vectors) for block in self._modal[modality].blocks)
 
     def search(
         self, query: Embedding, k: int, modality: Modality, allowed_row_ids: RowIds | None = None
@@ -180,7 +185,7 @@ class VectorIndex:
         def search(one: _Living, allowed: Filter | None) -> VectorMatches:
             return one.segment.search(query, k, allowed)
 
-        spread = map if len(living) == 1 else _pool().map
+        spread = _pool().map if sum(one.segment.facts.vectors for one in living) > _ALONE else map
         parts = list(spread(search, living, filters))
         parts.append(_each(exact, lambda values: values[place : place + 1]))
         found = _joined(parts, axis=1)

@@ -11,16 +11,18 @@ from typing import Any
 import lance
 
 from revln.errors import MemoryLockedError, MemoryStoreError, RevlnError
-from revln.store.catalog import INDEX_DIRECTORY
+from revln.store.catalog import covering_segments
 from revln.store.failures import store_failures
 from revln.store.lock import OWNER_FILE, lock_state, write_lock
 from revln.store.manifest import MANIFEST_FILE, Manifest
 from revln.store.scan import RecordScan
 from revln.store.schema import TABLE_DIRECTORY, TEXT_COLUMN, record_schema
+from revln.store.segment import SegmentFacts
 from revln.store.skips import SKIPS_FILE
 from revln.store.snapshot import Snapshot
 from revln.store.upkeep import KEEP_VERSIONS, create_text_index, drop_derived, unused_vectors
 from revln.store.vectors import VectorIndex
+from revln.types import MODALITIES
 
 __all__ = ["Check", "verify_store"]
 
@@ -153,19 +155,19 @@ def _mend_text_index(directory: Path) -> None:
 
 
 def _vector_index(directory: Path, manifest: Manifest) -> Check:
-    files = [path for path in (directory / INDEX_DIRECTORY).rglob("*") if path.is_file()]
+    name = "vector index"
     try:
         with store_failures(directory, "read the index of"):
-            for path in files:
-                with path.open("rb") as file:
-                    while file.read(1 << 22):
-                        pass
-            dataset = lance.dataset(directory / TABLE_DIRECTORY)
-            index = VectorIndex(Snapshot(directory, manifest, dataset))
-            found = index.count("image") + index.count("text")
+            snapshot = Snapshot(directory, manifest, lance.dataset(directory / TABLE_DIRECTORY))
+        segments = [path for modality in MODALITIES for path in covering_segments(snapshot, modality)]
+        for path in segments:
+            SegmentFacts.read(path).verify(path)
+        index = VectorIndex(snapshot)
     except RevlnError as error:
-        return Check("vector index", False, str(error), "run with --repair")
-    return Check("vector index", True, f"{found:,} vectors, {len(files):,} files")
+        return Check(name, False, str(error), "run with --repair")
+    exact = sum(index.count_exact(modality) for modality in MODALITIES)
+    found = sum(index.count(modality) for modality in MODALITIES)
+    return Check(name, True, f"{found:,} vectors, {len(segments):,} segments, {exact:,} vectors searched exactly")
 
 
 def _left_overs(directory: Path) -> Check:
