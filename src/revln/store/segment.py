@@ -29,7 +29,6 @@ from revln.types import Embedding, Modality
 
 __all__ = [
     "ADDRESSES",
-    "FACTS",
     "ROW_IDS",
     "STARTS",
     "VECTORS",
