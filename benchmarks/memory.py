@@ -24,6 +24,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -223,12 +224,10 @@ def peers(python: str, vectors: Path, scratch: Path) -> Iterator[tuple[str, dict
     """Each of the other databases, and revln, on the same vectors."""
     script = Path(__file__).with_name("memory_peers.py")
     for name in PEERS:
-        done = subprocess.run(
-            [python, str(script), name, str(vectors), str(scratch / name)],
-            check=False,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        command = [python, str(script), name, str(vectors), str(scratch / name)]
+        # LanceDB's own calls are answered by its library with a notice each.
+        environment = {**os.environ, "LANCE_LOG": "error"}
+        done = subprocess.run(command, check=False, stdout=subprocess.PIPE, text=True, env=environment)
         lines = done.stdout.strip().splitlines()
         result = json.loads(lines[-1]) if done.returncode == 0 and lines else {"failed": done.returncode}
         print(name, result, flush=True)

@@ -2,7 +2,7 @@
 
 An image's vector is its mean colour (red, green, blue), a text's vector the sum of its colour words, so "red" is
 nearest to the reddest picture. Other words point along a fourth axis, which no image has. Three classes: a picture's
-logits are ten times its mean colour.
+logits are ten times its mean colour. A bundle may be wider, with zeros before the four axes, and weigh the colours.
 """
 
 from __future__ import annotations
@@ -25,38 +25,47 @@ DIM = 4
 WORDS = ("[UNK]", "red", "green", "blue")
 
 
-def make_tiny_bundle(directory: Path, *, name: str = "tiny", photo_side: int = SIDE) -> Path:
+def make_tiny_bundle(
+    directory: Path,
+    *,
+    name: str = "tiny",
+    photo_side: int = SIDE,
+    dim: int = DIM,
+    weights: tuple[float, float, float] = (1, 1, 1),
+) -> Path:
     """Writes the bundle into a new directory, which is returned."""
     directory.mkdir(parents=True)
-    _vision(directory / "vision.onnx", photo_side)
-    _text(directory / "text.onnx")
+    _vision(directory / "vision.onnx", photo_side, dim, weights)
+    _text(directory / "text.onnx", dim)
     vocabulary = {word: index for index, word in enumerate(WORDS)}
     tokenizer = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     tokenizer.save(str(directory / "tokenizer.json"))
     (directory / "classes.json").write_text(json.dumps([["red", "crimson"], ["green"], ["blue"]]), encoding="utf-8")
     # Background: cosines of mean 0 and deviation 1, so that a probability depends on the cosine alone: one half at 0.6.
-    even = Moments(np.zeros(DIM, np.float32), np.eye(DIM, dtype=np.float32))
+    even = Moments(np.zeros(dim, np.float32), np.eye(dim, dtype=np.float32))
     pairs = [(asked, stored) for asked in ("image", "text") for stored in ("image", "text")]
     calibration = BackgroundCalibration({"image": even, "text": even}, dict.fromkeys(pairs, (20.0, -12.0)))
     calibration.save(directory)
-    card = _card(directory, name, photo_side, calibration, ("background.npz",))
+    card = _card(directory, name, photo_side, dim, calibration, ("background.npz",))
     photo = directory / "photo.png"
     Image.new("RGB", (32, 32), (200, 40, 10)).save(photo)
     write_golden(BundleEncoder(Bundle(directory)), [photo], ["red", "a blue thing"], directory)
     photo.unlink()
-    card = _card(directory, name, photo_side, calibration, ("background.npz", "golden.npz"))
+    card = _card(directory, name, photo_side, dim, calibration, ("background.npz", "golden.npz"))
     assert card.id
     return directory
 
 
-def _card(directory: Path, name: str, side: int, calibration: BackgroundCalibration, more: tuple[str, ...]) -> Card:
+def _card(
+    directory: Path, name: str, side: int, dim: int, calibration: BackgroundCalibration, more: tuple[str, ...]
+) -> Card:
     files = ("vision.onnx", "text.onnx", "tokenizer.json", "classes.json", *more)
     card = Card(
         name=name,
         version="1",
         description="Mean colours and colour words.",
-        dim=DIM,
+        dim=dim,
         languages=("en",),
         image=ImageInput(side, None, "nhwc-uint8", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
         text=TextInput(16),
@@ -67,8 +76,8 @@ def _card(directory: Path, name: str, side: int, calibration: BackgroundCalibrat
     return card
 
 
-def _vision(path: Path, side: int) -> None:
-    padded = np.eye(3, DIM, dtype=np.float32)
+def _vision(path: Path, side: int, dim: int, weights: tuple[float, float, float]) -> None:
+    padded = np.diag(weights).astype(np.float32) @ np.eye(3, dim, dim - DIM, dtype=np.float32)
     nodes = [
         helper.make_node("Cast", ["pixels"], ["float"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["float"], ["colour"], axes=[1, 2], keepdims=0),
@@ -78,11 +87,12 @@ def _vision(path: Path, side: int) -> None:
     ]
     constants = {"white": np.float32(255), "padded": padded, "ten": np.float32(10)}
     pixels = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["n", side, side, 3])
-    _save(path, nodes, constants, [pixels], {"embedding": DIM, "logits": 3})
+    _save(path, nodes, constants, [pixels], {"embedding": dim, "logits": 3})
 
 
-def _text(path: Path) -> None:
-    table = np.array([[0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], dtype=np.float32)
+def _text(path: Path, dim: int) -> None:
+    axes = np.array([[0, 0, 0, 1], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0]], dtype=np.float32)
+    table = np.pad(axes, ((0, 0), (dim - DIM, 0)))
     nodes = [
         helper.make_node("Gather", ["table", "ids"], ["words"]),
         helper.make_node("Cast", ["mask"], ["weights"], to=TensorProto.FLOAT),
@@ -92,7 +102,7 @@ def _text(path: Path) -> None:
     ]
     constants = {"table": table, "last": np.array([2]), "second": np.array([1])}
     inputs = [helper.make_tensor_value_info(name, TensorProto.INT64, ["n", "t"]) for name in ("ids", "mask")]
-    _save(path, nodes, constants, inputs, {"embedding": DIM})
+    _save(path, nodes, constants, inputs, {"embedding": dim})
 
 
 def _save(path: Path, nodes: list, constants: dict, inputs: list, outputs: dict[str, int]) -> None:

@@ -176,7 +176,7 @@ def _spooled(snapshot: Snapshot, left_out: set[int], spool: Any) -> tuple[RowIds
     for row_ids, vectors in picture_vectors(snapshot):
         wanted = ~np.isin(row_ids, out)
         kept.append(row_ids[wanted])
-        vectors[wanted].tofile(spool)
+        spool.write(vectors[wanted].data)
     rows = np.concatenate(kept)
     spool.flush()
     shape = (len(rows), snapshot.manifest.dim)

@@ -32,6 +32,8 @@ def keep_derived(table: RecordTable, model: Model) -> None:
         MemoryStoreError: the memory cannot be written.
     """
     snapshot = table.refresh()
+    if snapshot.manifest.encoder_id != model.id:
+        return  # another process has migrated the memory, and does this itself
     keep_index(snapshot, model.card.text.dim)
     learn_calibration(snapshot, model.encoder.calibration)
 

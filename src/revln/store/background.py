@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from revln.store.failures import store_failures
+from revln.store.lock import write_lock
 from revln.store.snapshot import Snapshot
 from revln.types import Embedding
 
@@ -96,9 +97,11 @@ class Learned:
 
         Raises:
             MemoryStoreError: it cannot be written.
+            MemoryLockedError: another writer held the memory for too long.
         """
         draft = directory / f".{CALIBRATION_FILE}.{os.getpid()}"
-        with store_failures(directory, "write"):
+        # Under the lock, since a draft that is there while nobody writes was left by a process that was killed.
+        with write_lock(directory), store_failures(directory, "write"):
             try:
                 with draft.open("wb") as file:
                     facts = {"encoder_id": np.array(self.encoder_id), "records": np.array(self.records)}

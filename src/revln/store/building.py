@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from typing import IO, Any
 
@@ -90,14 +91,16 @@ def _write_vectors(
     count, row_ids, addresses, starts = 0, [], [], []
     with (directory / VECTORS).open("wb") as file, _npy(file, width) as finish:
         for block in vector_batches(snapshot, fragments, modality):
-            np.ascontiguousarray(block.vectors[:, :width]).tofile(file)
+            file.write(np.ascontiguousarray(block.vectors[:, :width]).data)
             row_ids.append(block.row_ids)
             addresses.append(block.addresses)
             starts.append(block.starts + count)
             count += len(block.vectors)
         finish.append(count)
     for name, parts, kind in ((ROW_IDS, row_ids, "u8"), (ADDRESSES, addresses, "u8"), (STARTS, starts, "i8")):
-        np.save(directory / name, np.concatenate([np.empty(0, kind), *parts]))
+        content = BytesIO()
+        np.save(content, np.concatenate([np.empty(0, kind), *parts]))
+        (directory / name).write_bytes(content.getbuffer())  # NumPy itself does not notice when a disk fills up
     vectors: Embedding = np.load(directory / VECTORS, mmap_mode="r" if count else None)
     return vectors
 

@@ -14,6 +14,7 @@ import shutil
 import time
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,6 +34,7 @@ INDEX_DIRECTORY = "index"
 _CATALOG = "catalog.json"
 _LOCK = "index.lock"
 _GRACE_SECONDS = 600.0  # readers of an older version may still be about to open what no catalogue lists any more
+_DROP_SECONDS = 10.0  # less than other writers wait for the memory, which may be locked meanwhile
 
 Covered = dict[int, tuple[str, int]]
 
@@ -103,8 +105,18 @@ def keep_index(snapshot: Snapshot, text_dim: int | None, limits: IndexLimits | N
 
 
 def drop_index(directory: Path) -> None:
-    """Removes the index of the memory at ``directory``; searches are exact until ``keep_index`` builds it anew."""
-    shutil.rmtree(directory / INDEX_DIRECTORY, ignore_errors=True)
+    """Removes the index of the memory at ``directory``; searches are exact until ``keep_index`` builds it anew.
+
+    A process that is building it is waited for, within reason: it would put back vectors of an older version.
+    """
+    root = directory / INDEX_DIRECTORY
+    if not root.is_dir():
+        return
+    lock = FileLock(root / _LOCK, timeout=_DROP_SECONDS)
+    with suppress(OSError):  # which a timeout is, too
+        lock.acquire()
+    shutil.rmtree(root, ignore_errors=True)
+    lock.release()
 
 
 def _drop_unused(snapshot: Snapshot) -> None:
@@ -223,6 +235,8 @@ def _publish(directory: Path, segments: Sequence[Path]) -> None:
 
 def _clean(directory: Path, listed: Sequence[str]) -> None:
     """Removes what was left by killed builds, and segments that have been replaced for a while."""
+    for draft in directory.glob(f".{_CATALOG}.*"):
+        draft.unlink(missing_ok=True)
     for path in directory.iterdir():
         if path.name in listed or not path.is_dir():
             continue

@@ -15,6 +15,8 @@ __all__ = ["filter_failures", "store_failures"]
 # Windows: 112 is ERROR_DISK_FULL, 5 is ERROR_ACCESS_DENIED (and EIO elsewhere, where it is told apart by its text).
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, 112}
 _DENIED = {errno.EACCES, errno.EPERM, errno.EROFS}
+# FAISS says so in words, NumPy by the numbers alone.
+_FULL_WORDS = re.compile(r"No space left on device|File too large|\d+ requested and \d+ written")
 _OS_ERROR = re.compile(r"\(os error (\d+)\)")
 _RUST_SOURCE = re.compile(r",? ?/[^ ,]*\.rs:\d+(:\d+)?")
 _PREFIX = re.compile(r"(Invalid user input|LanceError\(IO\)|Schema error): ")
@@ -59,7 +61,7 @@ def filter_failures(where: str | None) -> Iterator[None]:
 def _way_out(error: Exception) -> str:
     number = _os_error_number(error)
     text = str(error)
-    if number in _FULL:
+    if number in _FULL or _FULL_WORDS.search(text):
         return "the disk is full: free some space and run again, what was reported done is kept"
     if number in _DENIED or "Access is denied" in text:
         return "no permission to write: check the owner and the mount, or choose another directory with --memory"

@@ -85,10 +85,10 @@ class Migration:
         self._todo = f"{target.text_column} IS NULL"
         vector = pa.list_(pa.float32(), target.dim)
         fields = [pa.field(target.image_column, vector), pa.field(target.text_column, pa.list_(vector))]
-        present = table.refresh().dataset.schema.names
-        if missing := [field for field in fields if field.name not in present]:
+        if not set(target.names) <= set(table.refresh().dataset.schema.names):
             with table.transaction("migrate") as dataset:
-                dataset.add_columns(pa.schema(missing))
+                if missing := [field for field in fields if field.name not in dataset.schema.names]:
+                    dataset.add_columns(pa.schema(missing))
 
     def count(self) -> int:
         """Number of records that are still to be embedded.
@@ -157,7 +157,10 @@ class Migration:
         with self._table.transaction("migrate") as dataset:
             if dataset.count_rows(filter=self._todo):
                 return False
-            manifest = Manifest.load(self._table.directory).switched(self.target)
+            current = Manifest.load(self._table.directory)
+            if current.active == self.target:
+                return True  # by another process, and what came before it must stay the previous
+            manifest = current.switched(self.target)
             manifest.save(self._table.directory)
             drop_unused_vectors(self._table.directory, dataset, manifest)
             return True

@@ -18,7 +18,7 @@ from revln.store.failures import filter_failures, store_failures
 from revln.store.known import Known
 from revln.store.manifest import Manifest
 from revln.store.rows import record_from
-from revln.store.schema import RECORD_COLUMNS
+from revln.store.schema import RECORD_COLUMNS, TABLE_DIRECTORY
 from revln.store.text_query import text_query
 from revln.store.words import decode_uri
 from revln.types import Embedding, Record
@@ -85,6 +85,26 @@ class Snapshot:
         self.dataset = dataset
         # The pages of one search, and searches with one filter, ask for the same again.
         self._filtered = lru_cache(_FILTERS)(self._read_row_ids)
+
+    @classmethod
+    def latest(cls, directory: Path, session: Any = None) -> Snapshot:
+        """The latest version, together with the ``memory.json`` of the same moment.
+
+        Args:
+            directory: the memory.
+            session: caches of a dataset of the same memory.
+
+        Raises:
+            MemoryStoreError: there is none, or it is foreign, damaged or of a newer revln.
+        """
+        manifest = Manifest.load(directory)
+        while True:
+            with store_failures(directory, "open"):
+                dataset = lance.dataset(directory / TABLE_DIRECTORY, session=session)
+            now = Manifest.load(directory)
+            if now == manifest:
+                return cls(directory, manifest, dataset)
+            manifest = now  # a migration has just switched columns, which the version read before it may lack
 
     @property
     def version(self) -> int:

@@ -114,10 +114,7 @@ class RecordTable:
         Raises:
             MemoryStoreError: there is none, or it is foreign, damaged or of a newer revln.
         """
-        manifest = Manifest.load(directory)
-        with store_failures(directory, "open"):
-            dataset = lance.dataset(directory / TABLE_DIRECTORY)
-        return cls(Snapshot(directory, manifest, dataset), lock_seconds)
+        return cls(Snapshot.latest(directory), lock_seconds)
 
     @property
     def directory(self) -> Path:
@@ -135,11 +132,10 @@ class RecordTable:
         Raises:
             MemoryStoreError: the memory is gone or damaged.
         """
-        with store_failures(self.directory, "refresh"):
-            latest = self._latest()
-        manifest = Manifest.load(self.directory)  # a migration switches the active columns without a new version
-        if (latest.version, manifest) != (self._snapshot.version, self._snapshot.manifest):
-            self._snapshot = Snapshot(self.directory, manifest, latest)
+        latest = Snapshot.latest(self.directory, self._snapshot.dataset.session())
+        # A migration switches the active columns without a new version.
+        if (latest.version, latest.manifest) != (self._snapshot.version, self._snapshot.manifest):
+            self._snapshot = latest
         return self._snapshot
 
     def upsert(self, rows: Sequence[Row], *, encoder_id: str | None = None) -> UpsertCounts:

@@ -11,6 +11,7 @@ from typing import Any
 import lance
 
 from revln.errors import MemoryLockedError, MemoryStoreError, RevlnError
+from revln.store.background import CALIBRATION_FILE
 from revln.store.catalog import covering_segments
 from revln.store.failures import store_failures
 from revln.store.lock import OWNER_FILE, lock_state, write_lock
@@ -69,20 +70,17 @@ def verify_store(
     if not (directory / MANIFEST_FILE).exists():
         Manifest.load(directory)  # says that there is none
     try:
-        manifest = Manifest.load(directory)
-        with store_failures(directory, "open"):
-            dataset = lance.dataset(directory / TABLE_DIRECTORY)
+        snapshot = Snapshot.latest(directory)
     except MemoryStoreError as error:
         return [Check("manifest and table", False, str(error), _RESTORE)]
-    snapshot = Snapshot(directory, manifest, dataset)
     checks = [_schema(snapshot)]
     if not checks[0].ok:
         return checks
     checks += _records(snapshot, full, progress)
     # The lock comes before what takes it, which removes the name that a dead writer left.
     mendable: list[tuple[Callable[[], Check], Callable[[], None]]] = [
-        (lambda: _text_index(directory, manifest), lambda: _mend_text_index(directory)),
-        (lambda: _vector_index(directory, manifest), lambda: drop_derived(directory)),
+        (lambda: _text_index(directory), lambda: _mend_text_index(directory)),
+        (lambda: _vector_index(directory), lambda: drop_derived(directory)),
         (lambda: _lock(directory), lambda: (directory / OWNER_FILE).unlink(missing_ok=True)),
         (lambda: _left_overs(directory), lambda: _remove_left_overs(directory)),
     ]
@@ -130,15 +128,15 @@ def _finding(check: str, wrong: list[str], detail: str, way_out: str) -> Check:
     return Check(check, False, "; ".join(wrong[:5]) + more, way_out)
 
 
-def _text_index(directory: Path, manifest: Manifest) -> Check:
+def _text_index(directory: Path) -> Check:
     name = "full text index"
     try:
         with store_failures(directory, "search"):
-            dataset = lance.dataset(directory / TABLE_DIRECTORY)
-            if not dataset.has_index:
+            snapshot = Snapshot.latest(directory)
+            if not snapshot.dataset.has_index:
                 return Check(name, False, "there is none", "run with --repair")
-            Snapshot(directory, manifest, dataset).full_text("a", 1)
-            facts = dataset.stats.index_stats(_TEXT_INDEX)
+            snapshot.full_text("a", 1)
+            facts = snapshot.dataset.stats.index_stats(_TEXT_INDEX)
     except RevlnError as error:
         return Check(name, False, str(error), "run with --repair")
     late = int(facts.get("num_unindexed_rows", 0))
@@ -154,11 +152,10 @@ def _mend_text_index(directory: Path) -> None:
         create_text_index(dataset)
 
 
-def _vector_index(directory: Path, manifest: Manifest) -> Check:
+def _vector_index(directory: Path) -> Check:
     name = "vector index"
     try:
-        with store_failures(directory, "read the index of"):
-            snapshot = Snapshot(directory, manifest, lance.dataset(directory / TABLE_DIRECTORY))
+        snapshot = Snapshot.latest(directory)
         segments = [path for modality in MODALITIES for path in covering_segments(snapshot, modality)]
         for path in segments:
             SegmentFacts.read(path).verify(path)
@@ -200,7 +197,8 @@ def _quiet_moment(directory: Path) -> Iterator[lance.LanceDataset]:
 
 
 def _drafts(directory: Path) -> list[Path]:
-    return [path for name in (MANIFEST_FILE, SKIPS_FILE) for path in directory.glob(f".{name}.*")]
+    ours = [path for name in (MANIFEST_FILE, SKIPS_FILE, CALIBRATION_FILE) for path in directory.glob(f".{name}.*")]
+    return [*ours, *(directory / TABLE_DIRECTORY).rglob(".tmp*")]  # the latter by Lance, on the way to a commit
 
 
 def _orphans(directory: Path, dataset: lance.LanceDataset) -> list[Path]:
