@@ -182,7 +182,7 @@ def test_a_switch_between_the_two_things_that_a_reader_reads(
 
     def open_just_before_the_switch(*arguments: Any, **options: Any) -> lance.LanceDataset:
         dataset = opened(*arguments, **options)
-        monkeypatch.undo()
+        monkeypatch.setattr("lance.dataset", opened)
         memory.migrate(other)
         return dataset
 

@@ -61,8 +61,8 @@ def build_segment(
     draft = parent / f"{DRAFT}{uuid.uuid4().hex}"
     draft.mkdir(parents=True)
     try:
-        vectors = _write_vectors(snapshot, fragments, modality, stored, draft)
-        if len(vectors) == 0:
+        count = _write_vectors(snapshot, fragments, modality, stored, draft)
+        if count == 0:
             return None
         widths = sorted({narrow, stored})
         facts = SegmentFacts(
@@ -70,10 +70,10 @@ def build_segment(
             fragments={
                 part.fragment_id: (vector_file(snapshot, part, modality), part.num_deletions) for part in fragments
             },
-            vectors=len(vectors),
+            vectors=count,
             rows=len(np.load(draft / ROW_IDS, mmap_mode="r")),
             widths=widths,
-            errors=[_write_lists(vectors, width, draft) for width in widths],
+            errors=[_write_lists(count, width, draft) for width in widths],
             files={path.name: digest(path) for path in sorted(draft.iterdir())},
         )
         facts.write(draft)
@@ -86,8 +86,8 @@ def build_segment(
 
 def _write_vectors(
     snapshot: Snapshot, fragments: Sequence[lance.LanceFragment], modality: Modality, width: int, directory: Path
-) -> Embedding:
-    """Writes the vectors and whose they are, and returns them mapped into memory."""
+) -> int:
+    """Writes the vectors and whose they are, and returns their number."""
     count, row_ids, addresses, starts = 0, [], [], []
     with (directory / VECTORS).open("wb") as file, _npy(file, width) as finish:
         for block in vector_batches(snapshot, fragments, modality):
@@ -101,8 +101,7 @@ def _write_vectors(
         content = BytesIO()
         np.save(content, np.concatenate([np.empty(0, kind), *parts]))
         (directory / name).write_bytes(content.getbuffer())  # NumPy itself does not notice when a disk fills up
-    vectors: Embedding = np.load(directory / VECTORS, mmap_mode="r" if count else None)
-    return vectors
+    return count
 
 
 @contextmanager
@@ -117,26 +116,35 @@ def _npy(file: IO[bytes], width: int) -> Iterator[list[int]]:
     file.write(b"\x93NUMPY\x01\x00" + (size - 10).to_bytes(2, "little") + header.ljust(size - 11) + b"\n")
 
 
-def _write_lists(vectors: Embedding, width: int, directory: Path) -> float:
+def _write_lists(count: int, width: int, directory: Path) -> float:
     """Writes the lists over the leading dimensions, and returns the largest error of a code."""
     import faiss
 
-    lists = max(1, int(_LISTS_PER_ROOT * len(vectors) ** 0.5))
+    lists = max(1, int(_LISTS_PER_ROOT * count**0.5))
     coarse = faiss.IndexFlatIP(width)
     index = faiss.IndexIVFScalarQuantizer(
         coarse, width, lists, faiss.ScalarQuantizer.QT_8bit, faiss.METRIC_INNER_PRODUCT, False
     )
     index.cp.niter, index.cp.seed, index.cp.max_points_per_centroid = _ITERATIONS, 0, _TRAINED_ON
     index.cp.min_points_per_centroid = 1  # else it warns on stdout
-    sample = np.random.default_rng(0).permutation(len(vectors))[: _TRAINED_ON * lists]
-    index.train(np.ascontiguousarray(vectors[np.sort(sample), :width]))
+    sampled = np.zeros(count, bool)
+    sampled[np.random.default_rng(0).permutation(count)[: _TRAINED_ON * lists]] = True
+    parts = [chunk[sampled[start : start + len(chunk)]] for start, chunk in _chunks(directory, count, width)]
+    index.train(np.concatenate(parts))
+    del parts
     largest = 0.0
-    for start in range(0, len(vectors), _CHUNK):
-        chunk = np.ascontiguousarray(vectors[start : start + _CHUNK, :width])
+    for _, chunk in _chunks(directory, count, width):
         index.add(chunk)
         largest = max(largest, _largest_error(index.sq, chunk))
     faiss.write_index(index, str(directory / lists_file(width)))
     return largest
+
+
+def _chunks(directory: Path, count: int, width: int) -> Iterator[tuple[int, Embedding]]:
+    """Copies of some vectors at a time with the place of the first; the file is not kept in memory meanwhile."""
+    for start in range(0, count, _CHUNK):
+        mapped = np.load(directory / VECTORS, mmap_mode="r")
+        yield start, np.array(mapped[start : start + _CHUNK, :width])
 
 
 def _largest_error(quantizer: Any, vectors: Embedding) -> float:
