@@ -45,17 +45,23 @@ def test_a_missing_memory_says_how_to_make_one(tmp_path: Path) -> None:
         b"[]",
         b"\xff\xfe",
         b'{"format_version": "1"}',
-        b'{"format_version": 1}',
-        json.dumps({"format_version": 1, "encoder_id": "x", "dim": 0}).encode(),
-        json.dumps({"format_version": 1, "encoder_id": "x", "dim": 4, "surprise": 1}).encode(),
-        json.dumps({"format_version": 1, "encoder_id": "x", "dim": 4, "previous": {"dim": 4}}).encode(),
-        json.dumps({"format_version": 1, "encoder_id": "x", "dim": 4, "previous": 7}).encode(),
+        b'{"format_version": 2}',
+        json.dumps({"format_version": 2, "encoder_id": "x", "dim": 0}).encode(),
+        json.dumps({"format_version": 2, "encoder_id": "x", "dim": 4, "surprise": 1}).encode(),
+        json.dumps({"format_version": 2, "encoder_id": "x", "dim": 4, "previous": {"dim": 4}}).encode(),
+        json.dumps({"format_version": 2, "encoder_id": "x", "dim": 4, "previous": 7}).encode(),
     ],
 )
 def test_a_damaged_manifest_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / MANIFEST_FILE).write_bytes(content)
     with pytest.raises(MemoryStoreError, match=r"memory\.json is damaged"):
         RecordTable.open(tmp_path)
+
+
+def test_an_older_format_is_told_apart_from_damage(tmp_path: Path) -> None:
+    (tmp_path / MANIFEST_FILE).write_text(json.dumps({"format_version": 1, "encoder_id": "x", "dim": 4}))
+    with pytest.raises(MemoryStoreError, match="format 1, from before the first release: index the photos"):
+        Manifest.load(tmp_path)
 
 
 def test_a_newer_format_asks_for_an_upgrade(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from revln.store.failures import store_failures
 
 __all__ = ["FORMAT_VERSION", "MANIFEST_FILE", "Manifest", "VectorColumns"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 MANIFEST_FILE = "memory.json"
 
 
@@ -135,6 +135,10 @@ class Manifest:
         if version > FORMAT_VERSION:
             raise MemoryStoreError(
                 f"{path.parent} has format {version}, this revln reads up to {FORMAT_VERSION}: upgrade revln"
+            )
+        if version < FORMAT_VERSION:
+            raise MemoryStoreError(
+                f"{path.parent} has format {version}, from before the first release: index the photos into a new memory"
             )
         try:
             previous = facts.pop("previous", None)
