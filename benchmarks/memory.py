@@ -292,8 +292,7 @@ def main(given: argparse.Namespace) -> None:
         for size in sizes:
             built = step("build", directory, given.model, start, size)
             found = step("full" if size == sizes[-1] else "search", directory, given.model, size)
-            curve[size] = {**found, **built, "search_peak_mb": found["peak_mb"], "build_peak_mb": built["peak_mb"]}
-            curve[size]["peak_mb"] = found["peak_mb"]
+            curve[size] = {**found, "build": built}
             start = size
             if size == 100_000 and given.peers:
                 np.savez(

@@ -74,7 +74,7 @@ def vector_batches(snapshot: Snapshot, fragments: Sequence[lance.LanceFragment],
     if not fragments:
         return
     manifest = snapshot.manifest
-    column = manifest.image_column if modality == "image" else manifest.text_column
+    column = manifest.column(modality)
     scanner = snapshot.dataset.scanner(
         columns=[column], fragments=fragments, with_row_id=True, with_row_address=True, batch_size=_BATCH_ROWS
     )

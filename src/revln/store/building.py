@@ -30,9 +30,7 @@ _LISTS_PER_ROOT = 2.0  # lists are this times the root of the vectors: 1,024 for
 
 def vector_file(snapshot: Snapshot, fragment: lance.LanceFragment, modality: Modality) -> str:
     """Path of a fragment's data file with the vectors; a new one means that they were written anew."""
-    manifest = snapshot.manifest
-    column = manifest.image_column if modality == "image" else manifest.text_column
-    field = snapshot.dataset.lance_schema.field(column)
+    field = snapshot.dataset.lance_schema.field(snapshot.manifest.column(modality))
     number = -1 if field is None else field.id()
     return next((file.path for file in fragment.metadata.files if number in file.fields), "")
 

@@ -60,9 +60,7 @@ class IndexLimits:
 
 def index_directory(snapshot: Snapshot, modality: Modality) -> Path:
     """Where the segments over a modality's active vectors are."""
-    manifest = snapshot.manifest
-    column = manifest.image_column if modality == "image" else manifest.text_column
-    return snapshot.directory / INDEX_DIRECTORY / column
+    return snapshot.directory / INDEX_DIRECTORY / snapshot.manifest.column(modality)
 
 
 def covering_segments(snapshot: Snapshot, modality: Modality) -> list[Path]:
@@ -152,7 +150,7 @@ def _keep(snapshot: Snapshot, modality: Modality, text_dim: int | None, limits: 
     covered = {fragment for _, own in kept for fragment in own}
     waiting = [fragment for fragment in fragments.values() if fragment.id not in covered]
     due = sum(fragment.rows for fragment in waiting)
-    if not (freed or due >= limits.uncovered or (kept and due and not covered)):
+    if not freed and due < limits.uncovered:
         _clean(directory, [path.name for path, _ in kept])
         return False
     built: list[Path] = []

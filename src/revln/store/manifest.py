@@ -12,6 +12,7 @@ from typing import Any
 
 from revln.errors import MemoryStoreError
 from revln.store.failures import store_failures
+from revln.types import Modality
 
 __all__ = ["FORMAT_VERSION", "MANIFEST_FILE", "Manifest", "VectorColumns"]
 
@@ -86,6 +87,10 @@ class Manifest:
     def switched(self, target: VectorColumns) -> Manifest:
         """The manifest with other vectors in use, and those of today kept as the previous ones."""
         return replace(self, **asdict(target), previous=self.active)
+
+    def column(self, modality: Modality) -> str:
+        """Active column of the vectors of a modality."""
+        return self.image_column if modality == "image" else self.text_column
 
     def save(self, directory: Path) -> None:
         """Writes ``memory.json`` so that a reader sees the old one or the new one, never a part.

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import lance
 
 from revln.store.catalog import INDEX_DIRECTORY
+from revln.store.disk import bytes_below
 from revln.store.failures import store_failures
 from revln.store.lock import LockState, lock_state
 from revln.store.schema import TABLE_DIRECTORY, VECTOR_PREFIXES
@@ -63,8 +63,8 @@ def storage_of(snapshot: Snapshot) -> Storage:
     table = directory / TABLE_DIRECTORY
     with store_failures(directory, "measure"):
         columns = _column_bytes(snapshot.dataset)
-        below = {name: _bytes_below(table / name) for name in (_DATA, _INDICES)}
-        whole = _bytes_below(table)
+        below = {name: bytes_below(table / name) for name in (_DATA, _INDICES)}
+        whole = bytes_below(table)
     thumbs = columns.pop("thumb", 0)
     vectors = {name: columns.pop(name) for name in list(columns) if name.startswith(VECTOR_PREFIXES)}
     used = sum(vectors.get(name, 0) for name in manifest.active.names)
@@ -75,7 +75,7 @@ def storage_of(snapshot: Snapshot) -> Storage:
         "vectors": used,
         "other_vectors": sum(vectors.values()) - used,
         "text_index": below[_INDICES],
-        "vector_index": _bytes_below(directory / INDEX_DIRECTORY),
+        "vector_index": bytes_below(directory / INDEX_DIRECTORY),
         "old_versions": max(0, whole - below[_INDICES] - live),
     }
     return Storage(
@@ -96,13 +96,3 @@ def _column_bytes(dataset: lance.LanceDataset) -> dict[str, int]:
 
 def _field_bytes(field: Any, by_field: Mapping[int, int]) -> int:
     return by_field.get(field.id(), 0) + sum(_field_bytes(child, by_field) for child in field.children())
-
-
-def _bytes_below(directory: Path) -> int:
-    total = 0
-    for path in directory.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:  # a writer cleaned up meanwhile
-            continue
-    return total

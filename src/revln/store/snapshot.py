@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from revln.protocols import RowIds
+from revln.store.disk import bytes_below
 from revln.store.failures import filter_failures, store_failures
 from revln.store.known import Known
 from revln.store.manifest import Manifest
@@ -202,7 +203,7 @@ class Snapshot:
             taken_from=_iso(taken["min"]),
             taken_to=_iso(taken["max"]),
             indexed_at=_iso(pc.max(facts["indexed_at"]).as_py()),
-            bytes=_bytes_below(self.directory),
+            bytes=bytes_below(self.directory),
             fragments=len(self.dataset.get_fragments()),
             version=self.version,
             encoder_id=self.manifest.encoder_id,
@@ -247,13 +248,3 @@ def _counts(column: pa.ChunkedArray) -> dict[str, int]:
 
 def _iso(moment: Any) -> str | None:
     return None if moment is None else moment.isoformat()
-
-
-def _bytes_below(directory: Path) -> int:
-    total = 0
-    for path in directory.rglob("*"):
-        try:
-            total += path.stat().st_size if path.is_file() else 0
-        except FileNotFoundError:  # a writer cleaned up meanwhile
-            continue
-    return total
