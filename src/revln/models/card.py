@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -61,7 +62,7 @@ class TextInput:
     dim: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Card:
     """A bundle's facts.
 
@@ -95,7 +96,7 @@ class Card:
     calibration: Mapping[str, Any] = field(default_factory=dict)
     card_version: int = CARD_VERSION
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Name, version and a hash of the files and their inputs: two bundles with one id give the same vectors."""
         parts = (sorted(self.files.items()), dataclasses.asdict(self.image), dataclasses.asdict(self.text))

@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -121,19 +122,23 @@ class Manifest:
         """
         path = directory / MANIFEST_FILE
         try:
-            facts = json.loads(path.read_text(encoding="utf-8"))
+            return cls._parsed(path, path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
             raise MemoryStoreError(
                 f"no memory at {directory}: make one with `revln index FOLDER --memory {directory}`"
             ) from error
         except OSError as error:
             raise MemoryStoreError(f"cannot read {path}: {error.strerror}: check its permissions") from error
-        except ValueError as error:
+        except UnicodeDecodeError as error:
             raise _damaged(path) from error
-        return cls._from_facts(path, facts)
 
     @classmethod
-    def _from_facts(cls, path: Path, facts: Any) -> Manifest:
+    @lru_cache(maxsize=8)  # every search reads the file twice, and it hardly ever changes
+    def _parsed(cls, path: Path, text: str) -> Manifest:
+        try:
+            facts = json.loads(text)
+        except ValueError as error:
+            raise _damaged(path) from error
         version = facts.get("format_version") if isinstance(facts, dict) else None
         if not isinstance(version, int):
             raise _damaged(path)

@@ -267,14 +267,14 @@ def _revived(
     shrunk = [part for part in state if part[2] != covers[part[0]][1]]
     if len(present) == len(covers) and not shrunk:
         return _Living(segment, state, None)
-    owners = np.asarray(segment.addresses) >> np.uint64(32)
+    owners = segment.addresses >> np.uint64(32)
     alive = np.isin(owners, np.array(sorted(present), np.uint64))
     if shrunk:
         left = snapshot.dataset.scanner(
             columns=[], fragments=[fragments[part] for part in shrunk], with_row_address=True
         ).to_table()["_rowaddr"]
         touched = np.isin(owners, np.array([part[0] for part in shrunk], np.uint64))
-        alive[touched] &= contains(np.sort(left.to_numpy()), np.asarray(segment.addresses)[touched])
+        alive[touched] &= contains(np.sort(left.to_numpy()), segment.addresses[touched])
     return _Living(segment, state, segment.filter(alive))
 
 
