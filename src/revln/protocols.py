@@ -122,7 +122,13 @@ class VectorSearch(Protocol):
     """Nearest vectors of one version of a memory."""
 
     def search(
-        self, query: Embedding, k: int, modality: Modality, allowed_row_ids: RowIds | None = None
+        self,
+        query: Embedding,
+        k: int,
+        modality: Modality,
+        allowed_row_ids: RowIds | None = None,
+        *,
+        exact: bool = False,
     ) -> VectorMatches:
         """The ``k`` records (fewer if there are not as many) whose best vector of a modality is nearest.
 
@@ -131,6 +137,7 @@ class VectorSearch(Protocol):
             k: how many, at least 1.
             modality: which of the records' vectors to look at.
             allowed_row_ids: only these records, ascending; ``None`` for all.
+            exact: none may be missed, whatever that takes; else a few in a hundred may be.
         """
         ...
 

@@ -402,7 +402,7 @@ class IndexReport:
         unchanged: records that were left alone.
         skipped: files that could not be read, with the reason.
         ignored: files that are no images by kind.
-        pruned: records deleted because their file is gone.
+        pruned: records deleted because what they were made from is gone.
         records: records in the memory afterwards.
         seconds: time spent.
     """

@@ -206,7 +206,12 @@ def test_control_c_in_a_process_of_its_own(process, tmp_path) -> None:
     pipe = tmp_path / "captions.csv"
     os.mkfifo(pipe)
     command = [sys.executable, "-m", "revln.cli", "index", str(tmp_path), "--captions", str(pipe), "--model", "tiny"]
-    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # A child inherits that a signal is ignored, as it is under nohup, but not that it is handled.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    finally:
+        signal.signal(signal.SIGINT, before)
     writer = opened_for_reading(pipe, started)
     time.sleep(0.1)
     started.send_signal(signal.SIGINT)

@@ -57,7 +57,7 @@ def image_tower(path: Path, *, kind: str = "float", side: object = SIDE, dim: in
 
 def text_tower(
     path: Path, *, mask: bool = True, kind: int = TensorProto.INT64, length: object = "t", batch: object = "n",
-    types: bool = False,
+    types: bool = False, positions: int | None = None,
 ) -> Path:  # fmt: skip
     """The sum of the words' rows of ``TABLE``; of the unmasked words when there is a mask, which comes first."""
     nodes = [helper.make_node("Gather", ["table", "input_ids"], ["words"])]
@@ -78,8 +78,13 @@ def text_tower(
             helper.make_node("Unsqueeze", ["types", "two"], ["types_column"]),
             helper.make_node("Add", ["kept", "types_column"], ["summed"]),
         ]
+    if positions is not None:  # as many, and no more
+        nodes[0] = helper.make_node("Gather", ["table", "input_ids"], ["words_alone"])
+        nodes.insert(1, helper.make_node("Add", ["words_alone", "places"], ["words"]))
     nodes.append(helper.make_node("ReduceSum", ["summed" if types else "kept", "one"], ["text_embeds"], keepdims=0))
     constants = {"table": TABLE, "one": np.array([1]), "two": np.array([2])}
+    if positions is not None:
+        constants["places"] = np.zeros((positions, DIM), np.float32)
     outputs = [value("text_embeds", TensorProto.FLOAT, [batch, DIM])]
     return write(path, nodes, constants, inputs, outputs)
 
@@ -151,6 +156,20 @@ def test_without_a_mask_all_sentences_are_padded_alike(tmp_path: Path, import_ti
     assert (model.card.text.pad_to_max, model.card.text.pad_id, model.card.text.max_tokens) == (True, 2, 5)
     wanted = [unit(TABLE[1] + 4 * TABLE[2]), unit(TABLE[9:13].sum(0) + TABLE[2])]
     assert np.allclose(model.encode_texts(["red", "w9 w10 w11 w12"]), wanted, atol=1e-6)
+
+
+def test_the_padding_token_can_be_given(tmp_path: Path, import_tiny: Callable) -> None:
+    text = text_tower(tmp_path / "t.onnx", mask=False)
+    model = load_model(import_tiny(image_tower(tmp_path / "v.onnx"), text, max_tokens=3, pad_id=9))
+    assert np.allclose(model.encode_texts(["red"])[0], unit(TABLE[1] + 2 * TABLE[9]), atol=1e-6)
+
+
+def test_a_length_that_the_text_tower_cannot_read_is_told_at_once(tmp_path: Path, import_tiny: Callable) -> None:
+    vision = image_tower(tmp_path / "v.onnx")
+    text = text_tower(tmp_path / "t.onnx", mask=False, positions=5)
+    with pytest.raises(BundleError, match=r"t\.onnx: fails on sentences of 77 tokens .*: give the length"):
+        import_tiny(vision, text)
+    assert load_model(import_tiny(vision, text, max_tokens=5)).card.text.max_tokens == 5
 
 
 def test_fixed_shapes_are_kept_to(tmp_path: Path, import_tiny: Callable) -> None:

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageEnhance
 
 import revln
-from revln.errors import QueryError
+from faulting import scarcity
+from revln.errors import MemoryStoreError, QueryError
 from revln.models import Model
 from revln.pipeline import Memory, index
 from revln.pipeline.fingerprints import SAME_PICTURE, distance, fingerprint
@@ -125,3 +126,16 @@ def test_an_empty_memory_and_a_threshold_out_of_range(memory: Memory, tiny_model
     for threshold in (0.1, 1.1, float("nan")):
         with pytest.raises(QueryError, match="the threshold is"):
             memory.duplicates(near=True, threshold=threshold)
+
+
+def test_no_room_for_temporary_files(filled: Memory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with (
+        scarcity("file size", tmp_path / "small") as place,
+        pytest.raises(MemoryStoreError, match="File too large: free some space, or name another folder with TMPDIR"),
+        place.only(16),
+    ):
+        filled.duplicates(near=True)
+    assert filled.duplicates(near=True).groups
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+    with pytest.raises(MemoryStoreError, match="No such file or directory"):
+        filled.duplicates(near=True)

@@ -356,6 +356,27 @@ def test_nothing_to_teach(memory: Memory, tmp_path: Path) -> None:
     assert len(memory) == 0
 
 
+def test_what_was_added_is_returned_though_another_process_deletes_it_at_once(
+    filled: Memory, photo_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = Memory.open(filled.path)
+    store = filled.table.upsert_arrow
+
+    def store_and_lose(*arguments, **options):
+        done = store(*arguments, **options)
+        other.delete(where="kind IS NOT NULL")
+        filled.table.refresh()  # as a search in another thread does
+        return done
+
+    with monkeypatch.context() as patch:
+        patch.setattr(filled.table, "upsert_arrow", store_and_lose)
+        record = filled.add(image=photo_folder / "red.png", texts=["Ada"], label="girl")
+    assert (record.uri, record.texts, record.label) == (str(photo_folder / "red.png"), ("Ada",), "girl")
+    assert len(filled) == 0
+    again = filled.add(image=photo_folder / "red.png", texts=["Ada"], label="girl")
+    assert filled.search("red")[0].record == again
+
+
 # --- deleting, moving, looking
 
 

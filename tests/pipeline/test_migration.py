@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,6 +55,21 @@ def test_there_and_back(filled: Memory, other: Model, tiny_model: Model) -> None
     assert (back.encoder_id, back.previous, back.embedded) == (tiny_model.id, other.id, 0)
     assert filled.model.id == tiny_model.id
     assert names(filled) == before
+
+
+def test_photos_in_an_archive_are_read_where_they_are(memory: Memory, other: Model, photo_folder: Path) -> None:
+    with tarfile.open(photo_folder / "s.tar", "w") as tar:
+        for name in ("red.png", "blue.png"):
+            tar.add(photo_folder / name, f"in/{name}")
+    index(photo_folder / "s.tar", memory=memory)
+    report = memory.migrate(other)
+    assert (report.embedded, report.from_thumbs, report.without_picture) == (2, 0, ())
+    assert names(memory) == ["red", "blue"]
+    memory.rollback()
+    (photo_folder / "s.tar").unlink()
+    memory.compact(drop_old=True)
+    report = memory.migrate(other)
+    assert (report.embedded, report.from_thumbs, report.without_picture) == (2, 2, ())
 
 
 def test_what_comes_after_a_migration_survives_the_rollback(

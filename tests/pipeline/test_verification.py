@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import time
 from pathlib import Path
 
 import lance
@@ -129,6 +130,33 @@ def test_a_full_text_index_is_made_anew(taught: Memory) -> None:
     assert wrong(taught)["full text index"] == "there is none"
     taught.verify(repair=True)
     assert wrong(taught) == {}
+
+
+def test_no_version_is_without_a_full_text_index_while_it_is_repaired(taught: Memory) -> None:
+    table = taught.path / "records.lance"
+    for path in (table / "_indices").glob("*/*"):
+        path.write_bytes(path.read_bytes()[:20])
+    before = lance.dataset(table).version
+    checks = {check.check: check for check in verify(taught.path, repair=True)}
+    assert checks["full text index"].repair == "repaired"
+    versions = [version["version"] for version in lance.dataset(table).versions() if version["version"] >= before]
+    assert len(versions) > 1
+    assert all(lance.dataset(table, version=version).has_index for version in versions)
+    assert len(Memory.open(taught.path).search("door", mode="text")) == 1
+
+
+def test_what_a_killed_build_left_of_an_index_goes_after_a_week(taught: Memory) -> None:
+    draft = taught.path / "records.lance" / "_indices" / "killed" / "part.lance"
+    draft.parent.mkdir()
+    draft.write_bytes(b"x" * 1000)
+    taught.compact()
+    assert draft.exists()  # for all that Lance knows, it may still be written
+    a_week_ago = time.time() - 8 * 86_400
+    os.utime(draft, (a_week_ago, a_week_ago))
+    taught.compact()
+    assert not draft.exists()
+    assert wrong(taught) == {}
+    assert len(taught.search("door", mode="text")) == 1
 
 
 def test_left_overs_are_shown_and_removed(taught: Memory) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from revln.errors import ImageError
-from revln.sources import WebDatasetSource
+from revln.sources import WebDatasetSource, read_archived
 
 SAMPLES = {
     "0/00.jpg": b"zero",
@@ -125,3 +125,15 @@ def test_a_rewritten_shard_is_noticed(tmp_path, scan) -> None:
     (after,) = scan(WebDatasetSource(path)).candidates
     assert before.id == after.id
     assert not after.is_unchanged(before.fingerprint)
+
+
+def test_photos_are_read_by_their_uri(tmp_path, scan) -> None:
+    path = shard(tmp_path / "s.TAR", {**SAMPLES, "./00.jpg": b"a", "../x.jpg": b"up"})
+    photos = scan(WebDatasetSource(path)).candidates
+    assert [read_archived(each.uri) for each in photos] == [each.load() for each in photos]
+    for uri in (f"{path}/0/00.txt", f"{path}/none.jpg", f"{tmp_path}/gone.tar/0/00.jpg", f"{tmp_path}/00.jpg", "a:1"):
+        assert read_archived(uri) is None
+    shard(path, {"00.jpg": b"another"})
+    assert (read_archived(f"{path}/00.jpg"), read_archived(f"{path}/0/00.jpg")) == (b"another", None)
+    path.write_bytes(path.read_bytes()[:515])
+    assert read_archived(f"{path}/00.jpg") is None

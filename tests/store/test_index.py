@@ -182,6 +182,26 @@ def test_a_damaged_index_is_searched_around_and_built_anew(table: RecordTable, d
     check(table, rows, None, rng)
 
 
+def test_the_catalogue_is_read_when_it_has_changed_only(table: RecordTable, monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(12)
+    table.upsert(list(rows_of(range(150), rng).values()))
+    keep_index(table.refresh(), TEXT_DIM, LIMITS)
+    read: list[Path] = []
+    plain = Path.read_text
+    monkeypatch.setattr(Path, "read_text", lambda path, **options: (read.append(path), plain(path, **options))[1])
+    index = VectorIndex(table.snapshot)
+    read.clear()
+    assert all(index.refreshed(table.snapshot) is index for _ in range(3))
+    assert read == []
+    catalog = index_directory(table.snapshot, "image") / "catalog.json"
+    listed = plain(catalog)
+    for content, segments in (("[]", 0), ("{", 0), (listed, 1)):
+        catalog.write_text(content)
+        assert len(covering_segments(table.snapshot, "image")) == segments
+    catalog.unlink()
+    assert covering_segments(table.snapshot, "image") == []
+
+
 def test_a_flipped_bit_is_noticed(table: RecordTable) -> None:
     table.upsert(list(rows_of(range(150), np.random.default_rng(10)).values()))
     keep_index(table.refresh(), TEXT_DIM, LIMITS)
@@ -193,3 +213,26 @@ def test_a_flipped_bit_is_noticed(table: RecordTable) -> None:
     path.write_bytes(content)
     with pytest.raises(MemoryStoreError, match="is damaged"):
         SegmentFacts.read(segment).verify(segment)
+
+
+def test_an_exact_search_misses_nothing_however_few_lists_are_looked_at(
+    table: RecordTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(11)
+    rows = rows_of(range(400), rng)
+    table.upsert(list(rows.values()))
+    keep_index(table.refresh(), TEXT_DIM, LIMITS)
+    table.delete_ids([rows.pop(str(name)).candidate.id for name in range(0, 400, 9)])
+    monkeypatch.setattr("revln.store.segment._PROBED", 0.0)
+    monkeypatch.setattr("revln.store.segment._FEWEST_PROBED", 1)
+    index = VectorIndex(table.refresh())
+    names = {row: uri[1:] for row, uri in table.snapshot.column("uri", table.snapshot.row_ids()).items()}
+    missed = 0
+    for modality in ("image", "text"):
+        for k in (1, 10, 60, 300):
+            query = unit(rng.standard_normal(DIM))
+            wanted = [name for name, _, _ in expected(rows, query, k, modality)]
+            found = index.search(query, k, modality, exact=True)
+            assert [names[int(row)] for row in found.row_ids] == wanted
+            missed += wanted != [names[int(row)] for row in index.search(query, k, modality).row_ids]
+    assert missed

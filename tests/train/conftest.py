@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib.util import find_spec
 
 import pytest
@@ -11,6 +12,14 @@ collect_ignore_glob = [] if find_spec("torch") else ["test_*.py"]
 
 def pytest_report_header() -> str | None:
     return None if find_spec("torch") else "tests/train: skipped, torch is not installed"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_font_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Matplotlib keeps its list of fonts in a temporary place."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MPLCONFIGDIR", str(tmp_path_factory.mktemp("matplotlib")))
+        yield
 
 
 @pytest.fixture(scope="session")

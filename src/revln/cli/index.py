@@ -51,7 +51,7 @@ def index(
     wordnet_all: Annotated[
         bool, typer.Option("--wordnet-all", help="Of WordNet, all nouns instead of the model's classes.")
     ] = False,
-    prune: Annotated[bool, typer.Option("--prune", help="Delete the records of photos whose file is gone.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Delete the records of what is no longer there.")] = False,
     memory: MemoryPath = None,
     model: ModelName = None,
 ) -> Reply:
@@ -94,7 +94,7 @@ def show_report(report: IndexReport) -> None:
         "added": report.added,
         "updated": report.updated,
         "unchanged": report.unchanged,
-        "deleted, the file is gone": report.pruned,
+        "deleted, no longer there": report.pruned,
         "skipped": len(report.skipped),
         "ignored, no photos": report.ignored,
     }

@@ -76,7 +76,8 @@ def verify(name: Name = "base") -> Reply:
 @command(
     "import",
     "revln model import --image vision.onnx --text text.onnx --tokenizer tokenizer.json --name my-clip",
-    "revln model import --image v.onnx --text t.onnx --tokenizer t.json --name siglip --squash --normalise half",
+    "revln model import --image v.onnx --text t.onnx --tokenizer t.json --name siglip --squash --normalise half "
+    "--max-tokens 64 --pad-id 1",
 )
 def import_model(
     image: Annotated[Path, typer.Option("--image", metavar="FILE", help="The image tower, ONNX.")],
@@ -93,7 +94,13 @@ def import_model(
     squash: Annotated[
         bool, typer.Option("--squash", help="Squeeze photos into the square, as SigLIP does, instead of cropping.")
     ] = False,
-    max_tokens: Annotated[int, typer.Option("--max-tokens", metavar="N", help="Longest sentence.")] = 77,
+    max_tokens: Annotated[
+        int, typer.Option("--max-tokens", metavar="N", help="Longest sentence: 77 for CLIP, 64 for SigLIP.")
+    ] = 77,
+    pad_id: Annotated[
+        int | None,
+        typer.Option("--pad-id", metavar="N", help="Token at padding, 1 for SigLIP; from tokenizer.json if not given."),
+    ] = None,
     languages: Annotated[
         list[str] | None, typer.Option("--language", metavar="CODE", help="Such as en, the default; repeatable.")
     ] = None,
@@ -125,6 +132,7 @@ def import_model(
         mean=mean,
         std=std,
         max_tokens=max_tokens,
+        pad_id=pad_id,
         languages=tuple(languages or ("en",)),
         photos_and_captions=_captioned(photos, captions),
     )

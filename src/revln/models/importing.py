@@ -66,6 +66,7 @@ def import_bundle(
     std: Triple = CLIP_STD,
     layout: Literal["auto"] | Layout = "auto",
     max_tokens: int = 77,
+    pad_id: int | None = None,
     languages: Sequence[str] = ("en",),
     photos_and_captions: Sequence[tuple[Path, str]] | None = None,
 ) -> Card:
@@ -88,6 +89,7 @@ def import_bundle(
         std: of each channel, 0 to 1; SigLIP's are all 0.5.
         layout: of the pixels; by the type of the input if ``auto``.
         max_tokens: longer sentences are cut, special tokens included.
+        pad_id: token that stands at padding; as ``tokenizer.json`` has it if not given. Many such files do not tell.
         languages: ISO 639-1 codes of the languages that the text tower was trained on.
         photos_and_captions: photos with a caption each (the same photo may come several times) to calibrate with; a
             few hundred make the probabilities better. The few that ship if not given.
@@ -104,7 +106,7 @@ def import_bundle(
         raise BundleError(f"{out}: exists already: choose another directory")
     background = _Background.of(_shipped_captions() if photos_and_captions is None else photos_and_captions)
     image_input = _image_input(vision, image_size, max_aspect, layout, mean, std)
-    text_input = _text_input(text, tokenizer, max_tokens)
+    text_input = _text_input(text, tokenizer, max_tokens, pad_id)
     parent = bundle_store() if out is None else out.parent
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".import-") as temporary:
@@ -193,7 +195,7 @@ def _image_input(
     return ImageInput(fixed.pop() if fixed else _DEFAULT_SIDE, max_aspect, found, mean, std)
 
 
-def _text_input(text: Path, tokenizer: Path, max_tokens: int) -> TextInput:
+def _text_input(text: Path, tokenizer: Path, max_tokens: int, pad_id: int | None) -> TextInput:
     """What a text tower takes, by the shape of its input and the padding of its tokenizer."""
     tower = Tower(text)
     length = tower.ids.shape[1]
@@ -201,23 +203,35 @@ def _text_input(text: Path, tokenizer: Path, max_tokens: int) -> TextInput:
     limit = max_tokens if fixed is None else fixed
     if limit < 1:
         raise BundleError(f"max_tokens is {max_tokens}: give at least 1")
-    pad_id = SentenceTokenizer(tokenizer, limit).pad_id
-    return TextInput(limit, pad_to_max=fixed is not None or not tower.masked, pad_id=pad_id)
+    told = SentenceTokenizer(tokenizer, limit).pad_id
+    padded = fixed is not None or not tower.masked
+    return TextInput(limit, pad_to_max=padded, pad_id=told if pad_id is None else pad_id)
 
 
 def _dim(vision: Path, text: Path, directory: Path, image_input: ImageInput, text_input: TextInput) -> int:
     """Width of the space that both towers share, found by running the copies of their files in the bundle."""
     side = image_input.side
     shape = (2, side, side, 3) if image_input.layout == "nhwc-uint8" else (2, 3, side, side)
-    ids, mask = pad([[0], [0]], length=text_input.max_tokens if text_input.pad_to_max else 2)
     image_tower, text_tower = _open_copy(vision, directory / VISION), _open_copy(text, directory / TEXT)
     image_width = _width(vision, image_tower.see(np.zeros(shape, dtype=np.uint8))[image_tower.embedding])
-    text_width = _width(text, text_tower.read(ids, mask)[text_tower.embedding])
+    text_width = _width(text, _longest(text, text_tower, text_input)[text_tower.embedding])
     if image_width != text_width:
         raise BundleError(
             f"{vision} gives vectors of width {image_width}, {text} of {text_width}: give both towers of one model"
         )
     return image_width
+
+
+def _longest(file: Path, tower: Tower, text_input: TextInput) -> list[npt.NDArray[Any]]:
+    """What a text tower gives for two sentences of the full length, which not every tower has positions for."""
+    try:
+        return tower.read(*pad([[0], [0]], length=text_input.max_tokens))
+    except BundleError as error:
+        reason = str(error).partition(": ")[2]
+        raise BundleError(
+            f"{file}: fails on sentences of {text_input.max_tokens} tokens ({reason}): give the length that it was "
+            "trained with as max_tokens, such as 77 for CLIP and 64 for SigLIP"
+        ) from error
 
 
 def _width(file: Path, rows: npt.NDArray[Any]) -> int:

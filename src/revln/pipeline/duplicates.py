@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from revln.errors import ImageError, QueryError
+from revln.errors import ImageError, MemoryStoreError, QueryError
 from revln.images import decode_thumb
 from revln.pipeline.fingerprints import SAME_PICTURE, Fingerprint, distance, fingerprint
 from revln.protocols import RowIds
@@ -104,6 +104,7 @@ def find_duplicates(
 
     Raises:
         QueryError: the threshold is out of range.
+        MemoryStoreError: the memory cannot be read, or there is no room for a temporary copy of its vectors.
     """
     started = time.monotonic()
     threshold = DEFAULT_THRESHOLD if threshold is None else threshold
@@ -153,34 +154,44 @@ def _compare(
     """
     prints = _Fingerprints(snapshot)
     similar: list[tuple[float, int, int, int]] = []
-    with tempfile.TemporaryFile() as spool:
-        rows, vectors = _spooled(snapshot, twins, spool)
-        for scores, one, two in _near_pairs(rows, vectors, threshold, progress):
-            for score, first, second in zip(scores.tolist(), one.tolist(), two.tolist(), strict=True):
-                if groups.are_joined(first, second):
-                    continue
-                bits = prints.distance(first, second)
-                if bits is not None and bits <= SAME_PICTURE:
-                    groups.join(first, second)
-                elif bits is not None:
-                    similar.append((score, bits, first, second))
-            similar = sorted(similar, key=lambda pair: (-pair[0], pair[2:]))[:_LOOK_ALIKES]
-        del vectors
+    rows, vectors = _spooled(snapshot, twins)
+    for scores, one, two in _near_pairs(rows, vectors, threshold, progress):
+        for score, first, second in zip(scores.tolist(), one.tolist(), two.tolist(), strict=True):
+            if groups.are_joined(first, second):
+                continue
+            bits = prints.distance(first, second)
+            if bits is not None and bits <= SAME_PICTURE:
+                groups.join(first, second)
+            elif bits is not None:
+                similar.append((score, bits, first, second))
+        similar = sorted(similar, key=lambda pair: (-pair[0], pair[2:]))[:_LOOK_ALIKES]
     return [pair for pair in similar if not groups.are_joined(pair[2], pair[3])]
 
 
-def _spooled(snapshot: Snapshot, left_out: set[int], spool: Any) -> tuple[RowIds, Embedding]:
-    """Row ids and vectors of the photos, the latter in a file, so that a million need no memory of their own."""
+def _spooled(snapshot: Snapshot, left_out: set[int]) -> tuple[RowIds, Embedding]:
+    """Row ids and vectors of the photos, the latter in a file, so that a million need no memory of their own.
+
+    Raises:
+        MemoryStoreError: the file cannot be written.
+    """
     kept: list[RowIds] = [np.empty(0, np.uint64)]
     out = np.array(sorted(left_out), np.uint64)
-    for row_ids, vectors in picture_vectors(snapshot):
-        wanted = ~np.isin(row_ids, out)
-        kept.append(row_ids[wanted])
-        spool.write(vectors[wanted].data)
-    rows = np.concatenate(kept)
-    spool.flush()
-    shape = (len(rows), snapshot.manifest.dim)
-    return rows, np.memmap(spool, np.float32, "r", shape=shape) if len(rows) else np.empty(shape, np.float32)
+    try:
+        with tempfile.TemporaryFile() as spool:
+            for row_ids, vectors in picture_vectors(snapshot):
+                wanted = ~np.isin(row_ids, out)
+                kept.append(row_ids[wanted])
+                spool.write(vectors[wanted].data)
+            spool.flush()
+            rows = np.concatenate(kept)
+            shape = (len(rows), snapshot.manifest.dim)
+            # The mapping outlives the file, which has no name.
+            return rows, np.memmap(spool, np.float32, "r", shape=shape) if len(rows) else np.empty(shape, np.float32)
+    except OSError as error:
+        raise MemoryStoreError(
+            f"cannot keep vectors in a temporary file: {error.strerror or error}: free some space, or name another "
+            "folder with TMPDIR"
+        ) from error
 
 
 def _near_pairs(

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from revln.errors import ImageError
 from revln.images import decode_thumb, load_photo
 from revln.models import Model, map_ordered
+from revln.sources import read_archived
 from revln.store.migration import Pending
 from revln.types import Embedding
 
@@ -74,8 +75,8 @@ def _picture(row: Pending, model: Model) -> tuple[Embedding | None, bool]:
     if not row.has_picture:
         return None, False
     transform = model.encoder.transform
-    with suppress(ImageError):
-        photo = load_photo(row.uri, transform)
+    with suppress(ImageError, OSError):
+        photo = load_photo(row.uri, transform, data=read_archived(row.uri))
         if photo.content_hash == row.content_hash:
             return _vector(photo.pixels, model), False
     with suppress(ImageError):

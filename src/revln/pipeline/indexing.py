@@ -14,6 +14,7 @@ from revln.models import map_ordered
 from revln.pipeline.memory import Memory
 from revln.pipeline.merging import complete
 from revln.pipeline.photos import Encoded, encode_knowledge, encode_photo
+from revln.pipeline.pruning import Census
 from revln.pipeline.upkeep import BackgroundIndexing, keep_up
 from revln.protocols import Source
 from revln.sources import open_sources, read_captions
@@ -58,7 +59,8 @@ def index(
         exclude: globs of files and folders to leave out.
         notes: take the text files (``.md``, ``.markdown``, ``.txt``) in folders too.
         all_nouns: of WordNet, take all nouns instead of the classes of the memory's model.
-        prune: delete the photo records of this source whose file under ``paths`` is gone.
+        prune: delete the records of this source whose file under ``paths`` is gone, and those that are gone from a
+            table, a note, an archive or another file that holds several; see ``Census``.
         progress: called with the records and files done, and those in all.
 
     Raises:
@@ -77,39 +79,29 @@ def index(
         notes=notes,
         words=None if all_nouns else memory.model.encoder.classes,
     )
-    report = index_source(sources, memory=memory, progress=progress)
+    run = _Run(memory, sources, progress)
+    report = run.report()
     memory.table.remember_skips(source, report.skipped)
     if not prune:
         return report
-    pruned = memory.delete(ids=memory.missing(source, roots))
+    gone = {*memory.missing(source, roots), *run.census.unmet(memory.table.snapshot, source, roots, report.skipped)}
+    pruned = memory.delete(ids=sorted(gone))
     return dataclasses.replace(report, pruned=pruned, records=len(memory), seconds=time.monotonic() - started)
 
 
 def index_source(source: Source, *, memory: Memory, progress: Progress | None = None) -> IndexReport:
     """Brings a memory up to date with a source, which may be of one's own making; see ``index``."""
-    started = time.monotonic()
-    run = _Run(memory, source, progress)
-    for encoded in map_ordered(run.encode, run.changed()):
-        run.take(encoded)
-    run.finish()
-    return IndexReport(
-        added=run.added,
-        updated=run.updated,
-        unchanged=run.unchanged,
-        skipped=tuple(run.skipped),
-        ignored=run.ignored,
-        pruned=0,
-        records=memory.table.snapshot.count(),
-        seconds=time.monotonic() - started,
-    )
+    return _Run(memory, source, progress).report()
 
 
 class _Run:
     """The state of one run: counts, and the batch that is not stored yet."""
 
     def __init__(self, memory: Memory, source: Source, progress: Progress | None) -> None:
+        self._started = time.monotonic()
         self._table, self._source = memory.table, source
         self._known = memory.table.refresh().known()
+        self.census = Census(self._known)
         self._model = memory.model
         self._model.encoder.warm_up()
         self._indexing = BackgroundIndexing(memory.table, self._model)
@@ -123,10 +115,27 @@ class _Run:
         self.added = self.updated = self.unchanged = self.ignored = 0
         self.skipped: list[Skipped] = []
 
+    def report(self) -> IndexReport:
+        """Does it all, and says what was done."""
+        for encoded in map_ordered(self.encode, self.changed()):
+            self.take(encoded)
+        self.finish()
+        return IndexReport(
+            added=self.added,
+            updated=self.updated,
+            unchanged=self.unchanged,
+            skipped=tuple(self.skipped),
+            ignored=self.ignored,
+            pruned=0,
+            records=self._table.snapshot.count(),
+            seconds=time.monotonic() - self._started,
+        )
+
     def changed(self) -> Iterator[Candidate]:
         """The candidates that need reading."""
         for found in self._source.scan():
             if isinstance(found, Candidate):
+                self.census.meet(found)
                 if not found.is_unchanged(self._known.get(found.id)):
                     yield found
                     continue

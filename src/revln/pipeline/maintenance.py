@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,7 @@ from revln.store.words import sql_string
 __all__ = ["MaintainedMemory"]
 
 Progress = Callable[[int, int], None]
+_PRESENCES = 16  # files whose presence is remembered, since the rows of a table follow each other
 
 
 class MaintainedMemory:
@@ -81,7 +83,7 @@ class MaintainedMemory:
         Args:
             where: those that pass an SQL filter.
             ids: those with these ids.
-            missing_files: those whose file is gone.
+            missing_files: those whose file is gone; see ``missing``.
             purge: remove every trace of them, and of all that was deleted earlier, from the disk as well: from old
                 versions, the full text index and what is derived. Readers of older versions fail afterwards.
 
@@ -100,22 +102,24 @@ class MaintainedMemory:
         return deleted
 
     def missing(self, source: str | None = None, below: Sequence[Path] | None = None) -> list[str]:
-        """Ids of the photo records whose file is gone.
+        """Ids of the records whose file is gone: the photo, or the table, note or other file that they were in.
 
         A file that cannot be looked at, in a folder without permission or on a drive that does not answer, is not
-        counted as gone, and a member of an archive only when the archive is.
+        counted as gone, and a member of an archive only when the archive is. What has no file (WordNet, texts taught
+        by hand) is never missing.
 
         Args:
             source: only of this source.
             below: only files under these folders, or these files.
         """
-        where = "kind IN ('image', 'image_text')"
-        if source is not None:
-            where += f" AND source = {sql_string(source)}"
+        where = None if source is None else f"source = {sql_string(source)}"
+        gone = lru_cache(_PRESENCES)(is_gone)
         return [
             record
             for record, uri in self.table.refresh().uris(where)
-            if (below is None or any(Path(uri).is_relative_to(root) for root in below)) and is_gone(uri)
+            if (path := Path(uri)).is_absolute()
+            and (below is None or any(path.is_relative_to(root) for root in below))
+            and gone(uri)
         ]
 
     def relocate(self, old: str | Path, new: str | Path) -> int:

@@ -23,7 +23,8 @@ from revln.pipeline.photos import encode_photo
 from revln.retrieve import Mode, QueryVector, Searcher, mix
 from revln.store import RecordTable, Row, VectorIndex
 from revln.store.manifest import MANIFEST_FILE
-from revln.store.rows import META_COLUMNS
+from revln.store.rows import META_COLUMNS, record_from, rows_to_arrow, utc_now
+from revln.store.schema import RECORD_COLUMNS
 from revln.store.words import encode_uri, sql_string
 from revln.text import foreign_script
 from revln.types import Candidate, Embedding, Kind, Modality, Record, SearchResult, record_id
@@ -195,10 +196,9 @@ class Memory(MaintainedMemory):
             candidate = self._photo(Path(image), source, kept, label)
             (photo,) = complete([encode_photo(candidate, model.encoder)], self.table.snapshot)
             row = photo.row(model.encode_texts(photo.texts))
-        self.table.upsert([row], encoder_id=model.id)
-        snapshot = self.table.snapshot
-        row_ids = snapshot.row_ids(f"id = {sql_string(candidate.id)}")
-        return snapshot.records(row_ids)[int(row_ids[0])]
+        stored = rows_to_arrow([row], self.table.snapshot.manifest, utc_now())
+        self.table.upsert_arrow(stored, encoder_id=model.id)
+        return record_from(stored.select(list(RECORD_COLUMNS)).to_pylist()[0])  # not read again: it may be gone already
 
     def audit(self, file: str | Path, *, query: str | None = None, where: str | None = None) -> AuditReport:
         """Says why a photo is found, or is not.

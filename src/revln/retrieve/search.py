@@ -11,7 +11,7 @@ import numpy as np
 
 from revln.errors import QueryError
 from revln.protocols import Calibration, MemoryView, RowIds, VectorSearch
-from revln.retrieve.evidence import QueryVector, match
+from revln.retrieve.evidence import Cut, QueryVector, match, match_all
 from revln.retrieve.fusion import reciprocal_rank_fusion
 from revln.retrieve.knowledge import EncodeTexts, Knowledge
 from revln.retrieve.scope import PHOTO_KINDS, Scope, reweighted
@@ -107,9 +107,12 @@ class Searcher:
             raise QueryError("weights change probabilities, mode text ranks by words: choose vector or hybrid")
         sort_key = parse_sort(sort)
         scope = Scope(self.view, where, kinds, sources, weights)
-        whole = sort_key is not None or min_score is not None
-        follow = knowledge and text is not None
-        found = self._ranked(query, text, mode, scope, scope.total if whole else offset + k, follow=follow)
+        reach: int | Cut = offset + k
+        if min_score is not None:
+            reach = Cut("score", min_score)
+        elif sort_key is not None:
+            reach = Cut("probability", self.matched_at) if mode == "vector" else scope.total
+        found = self._ranked(query, text, mode, scope, reach, follow=knowledge and text is not None)
         if min_score is not None:
             found = [row for row in found if row.score >= min_score]
         elif sort_key is not None and mode == "vector":
@@ -138,18 +141,20 @@ class Searcher:
         return self._hits(found, query, 0), self.index.image_vectors(matches.row_ids)
 
     def _ranked(
-        self, query: QueryVector | None, text: str | None, mode: Mode, scope: Scope, depth: int, *, follow: bool
+        self, query: QueryVector | None, text: str | None, mode: Mode, scope: Scope, reach: int | Cut, *, follow: bool
     ) -> list[_Found]:
-        """The best ``depth`` rows in the mode's own order."""
+        """The best rows in the mode's own order: so many, or all that pass a cut and maybe others."""
         if scope.total == 0:
             return []
         if mode == "vector":
-            return self._by_vector(query, scope, depth, follow=follow)
+            return self._by_vector(query, scope, reach, follow=follow)
+        depth = scope.total if isinstance(reach, Cut) else reach
         if mode == "text":
             return self._scored(self._by_text(text, scope, depth), query, scope)
         # One depth for all pages, or else a row's place would depend on the page asked for.
         list_depth = max(_LIST_DEPTH, depth)
-        by_vector = self._by_vector(query, scope, list_depth, follow=follow)
+        deep = self._to_the_last(query, scope, reach, follow=follow) if isinstance(reach, Cut) else list_depth
+        by_vector = self._by_vector(query, scope, deep, follow=follow)
         by_text = self._by_text(text, scope, list_depth)
         rankings = [[row.row_id for row in rows] for rows in (by_vector, by_text)]
         fused = reciprocal_rank_fusion(rankings, self.list_weights)
@@ -159,21 +164,32 @@ class Searcher:
         }
         return [replace(scored[row_id], fused_score=score) for row_id, score in fused.items()][:depth]
 
-    def _by_vector(self, query: QueryVector | None, scope: Scope, depth: int, *, follow: bool) -> list[_Found]:
+    def _by_vector(self, query: QueryVector | None, scope: Scope, reach: int | Cut, *, follow: bool) -> list[_Found]:
         if query is None:  # ``_check_query`` has refused this for the modes that need one
             return []
-        direct = self._direct(query, scope, depth)
+        direct = self._direct(query, scope, reach)
         if not follow or query.modality != "text":
             return direct
         led = self._led(query, scope)
         if not led:
             return direct
         merged = {row.row_id: replace(row, fused_score=row.probability) for row in direct} | led
-        return sorted(merged.values(), key=lambda row: (-row.probability, -row.score, row.row_id))[:depth]
+        best = sorted(merged.values(), key=lambda row: (-row.probability, -row.score, row.row_id))
+        return best if isinstance(reach, Cut) else best[:reach]
 
-    def _direct(self, query: QueryVector, scope: Scope, depth: int, within: RowIds | None = None) -> list[_Found]:
+    def _to_the_last(self, query: QueryVector | None, scope: Scope, cut: Cut, *, follow: bool) -> Cut:
+        """A cut by probability that no row fails which stands above the last one to pass a cut by the cosine."""
+        passing = [row for row in self._by_vector(query, scope, cut, follow=follow) if row.score >= cut.least]
+        # A little lower, since the last digit of a probability may depend on what is computed along with it.
+        lowest = min((row.probability for row in passing), default=1.0) * (1 - 1e-5)
+        return Cut("probability", lowest)
+
+    def _direct(self, query: QueryVector, scope: Scope, reach: int | Cut, within: RowIds | None = None) -> list[_Found]:
         """Rows by how well their own vectors fit."""
-        matches = match(query, self.index, self.calibration, depth, scope.groups(within))
+        if isinstance(reach, Cut):
+            matches = match_all(query, self.index, self.calibration, reach, scope)
+        else:
+            matches = match(query, self.index, self.calibration, reach, scope.groups(within))
         fused = matches.scores if matches.comparable else matches.probabilities
         columns = (matches.row_ids, fused, matches.scores, matches.probabilities)
         return [_Found(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]

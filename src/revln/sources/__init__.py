@@ -10,7 +10,7 @@ from revln.sources.opening import ChainedSource, PathKind, kind_of, open_sources
 from revln.sources.questions import QuestionSource
 from revln.sources.sidecars import SidecarFacts, read_sidecar
 from revln.sources.tables import TableSource
-from revln.sources.webdataset import WebDatasetSource
+from revln.sources.webdataset import WebDatasetSource, read_archived
 from revln.sources.wordnet import WordNetSource
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "kind_of",
     "open_sources",
     "photo_candidate",
+    "read_archived",
     "read_captions",
     "read_sidecar",
     "read_split",

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache, partial
 from itertools import groupby
 from pathlib import Path, PurePosixPath
 from typing import IO, NamedTuple
@@ -21,10 +21,12 @@ from revln.sources.files import absolute, printable, stat_file
 from revln.sources.rows import label_of, texts_of
 from revln.types import Candidate, Skipped
 
-__all__ = ["WebDatasetSource"]
+__all__ = ["WebDatasetSource", "read_archived"]
 
+_SUFFIX = ".tar"
 _TEXT_BYTES = 2**20
 _SAID = frozenset({".txt", ".json", ".cls"})
+_SHARDS = 4  # whose photos are remembered by name: a few megabytes for ten thousand
 
 
 class WebDatasetSource:
@@ -105,6 +107,32 @@ class WebDatasetSource:
         elif isinstance(said := json.loads(content), dict):
             texts += texts_of(said)
             labels += filter(None, [label_of(said)])
+
+
+def read_archived(uri: str) -> bytes | None:
+    """Content of a photo in a shard by its uri, as of the candidates of a ``WebDatasetSource``.
+
+    Returns:
+        ``None`` when the uri leads into no shard, or to no photo there.
+
+    Raises:
+        ImageError: the photo is too large, or cut short.
+        OSError: the shard cannot be read.
+    """
+    for shard in Path(uri).parents:
+        if shard.suffix.lower() == _SUFFIX and shard.is_file():
+            status = shard.stat()
+            member = _photos(shard, (status.st_size, status.st_mtime_ns)).get(uri)
+            return None if member is None else _read(shard, member, byte_limit(PIXEL_LIMIT))
+    return None
+
+
+@lru_cache(_SHARDS)
+def _photos(shard: Path, state: tuple[int, int]) -> Mapping[str, _Member]:
+    """The photos of a shard by uri; of several with one name the last, as when the shard is indexed."""
+    with shard.open("rb") as file:
+        members = _Archive(file, state[0])
+        return {str(shard / member.name): member for member in members if member.suffix in IMAGE_SUFFIXES}
 
 
 class _Member(NamedTuple):

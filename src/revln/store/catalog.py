@@ -16,6 +16,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import lance
@@ -67,10 +68,16 @@ def covering_segments(snapshot: Snapshot, modality: Modality) -> list[Path]:
     """The segments that the catalogue lists; none when it is missing or damaged, since an index is never needed."""
     directory = index_directory(snapshot, modality)
     try:
-        names = json.loads((directory / _CATALOG).read_text(encoding="utf-8"))
-        return [directory / str(name) for name in names]
+        status = (directory / _CATALOG).stat()
+        return list(_listed(directory, (status.st_mtime_ns, status.st_size, status.st_ino)))
     except (OSError, ValueError, TypeError):
         return []
+
+
+@lru_cache(maxsize=16)  # every search asks, and the file hardly ever changes
+def _listed(directory: Path, _state: tuple[int, int, int]) -> tuple[Path, ...]:
+    names = json.loads((directory / _CATALOG).read_text(encoding="utf-8"))
+    return tuple(directory / str(name) for name in names)
 
 
 def keep_index(snapshot: Snapshot, text_dim: int | None, limits: IndexLimits | None = None) -> bool:

@@ -27,9 +27,8 @@ class Known(Mapping[str, str]):
         self._fingerprints = fingerprints[order]
 
     def __getitem__(self, record_id: str) -> str:
-        key = np.bytes_(record_id.encode())
-        place = int(np.searchsorted(self._ids, key))
-        if place == len(self._ids) or self._ids[place] != key:
+        place = self.place(record_id)
+        if place is None:
             raise KeyError(record_id)
         return bytes(self._fingerprints[place]).decode()
 
@@ -38,6 +37,12 @@ class Known(Mapping[str, str]):
 
     def __len__(self) -> int:
         return len(self._ids)
+
+    def place(self, record_id: str) -> int | None:
+        """Number of a record in the order of the ids; ``None`` for one that is not known."""
+        key = np.bytes_(record_id.encode())
+        place = int(np.searchsorted(self._ids, key))
+        return place if place < len(self._ids) and self._ids[place] == key else None
 
 
 def _ascii(column: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.bytes_]]:

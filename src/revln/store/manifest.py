@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 from revln.errors import MemoryStoreError
 from revln.store.failures import store_failures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
@@ -17,7 +17,7 @@ from revln.store.schema import TEXT_COLUMN, record_schema
 from revln.store.words import clean, decode_uri, encode_uri, name_words, segmented
 from revln.types import Candidate, Embedding, PhotoMeta, Record, record_id
 
-__all__ = ["META_COLUMNS", "Row", "completed", "image_array", "record_from", "rows_to_arrow", "text_array"]
+__all__ = ["META_COLUMNS", "Row", "completed", "image_array", "record_from", "rows_to_arrow", "text_array", "utc_now"]
 
 META_COLUMNS = ("taken_at", "camera", "lat", "lon", "keywords", "width", "height", "indexed_at")
 
@@ -80,6 +80,11 @@ def rows_to_arrow(rows: Sequence[Row], manifest: Manifest, indexed_at: datetime)
         for column in schema
     ]
     return pa.table(columns, schema=schema)
+
+
+def utc_now() -> datetime:
+    """The time as it is stored: UTC, without a zone."""
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def completed(table: pa.Table, schema: pa.Schema) -> pa.Table:

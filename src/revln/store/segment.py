@@ -13,6 +13,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import weakref
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -41,10 +43,12 @@ __all__ = [
 
 VECTORS, ROW_IDS, ADDRESSES, STARTS = "vectors.npy", "row_ids.npy", "addresses.npy", "starts.npy"
 _FACTS = "segment.json"
-_PROBED = 0.035  # share of the lists looked at, for a recall@10 of 0.97 with queries by text (benchmarks/memory.py)
+_PROBED = 0.0235  # share of the lists looked at, for a recall@10 of 0.97 with queries by text (benchmarks/memory.py)
 _FEWEST_PROBED = 24
 _CANDIDATES = 40  # codes fetched at least
-_DEVIATIONS = 6.0  # a score by codes is off by more once in a billion times
+_DEVIATIONS = 4.0  # a score by codes is off by more once in ten thousand times
+_FEW = 4096  # vectors that are read one by one: mapped, each would bring sixteen pages into memory
+_BATCH = 65_536
 _EXHAUSTIVE = 0.25  # share of the vectors asked for from which on codes do not pay
 
 Mask = npt.NDArray[np.bool_]
@@ -142,9 +146,11 @@ class Segment:
         self.facts = SegmentFacts.read(directory)
         try:
             # As plain arrays: NumPy takes ten times as long to pick a few elements of its own class of mapped ones.
-            names = (VECTORS, ROW_IDS, ADDRESSES, STARTS)
-            arrays = (np.load(directory / name, mmap_mode="r").view(np.ndarray) for name in names)
-            self._vectors, self.row_ids, self.addresses, self._starts = arrays
+            arrays = [np.load(directory / name, mmap_mode="r") for name in (VECTORS, ROW_IDS, ADDRESSES, STARTS)]
+            self._offset = int(arrays[0].offset)
+            self._vectors, self.row_ids, self.addresses, self._starts = (array.view(np.ndarray) for array in arrays)
+            self._file = os.open(directory / VECTORS, os.O_RDONLY)
+            weakref.finalize(self, os.close, self._file)
             self._lists = {
                 width: faiss.read_index(str(directory / lists_file(width)), faiss.IO_FLAG_MMAP_IFC)
                 for width in self.facts.widths
@@ -184,10 +190,10 @@ class Segment:
         vectors: Embedding = self._vectors[places]
         return vectors
 
-    def search(self, query: Embedding, k: int, allowed: Filter | None) -> VectorMatches:
+    def search(self, query: Embedding, k: int, allowed: Filter | None, *, exact: bool = False) -> VectorMatches:
         """The ``k`` rows whose best vector is nearest to a query [width], [1, k], with exact scores.
 
-        What few rows may be found is searched in every list, hence exactly.
+        What few rows may be found is searched in every list, hence exactly; so is anything when ``exact`` is asked for.
         """
         width = next((width for width in self.facts.widths if width >= len(query)), self.facts.widths[-1])
         if len(query) < width:
@@ -199,7 +205,8 @@ class Segment:
         if k >= _EXHAUSTIVE * share * self.facts.vectors:
             return self._scored(query, self._every(allowed), k)
         lists = self._lists[width]
-        probed = min(lists.nlist, int(np.ceil(max(_FEWEST_PROBED, _PROBED * lists.nlist) / share)))
+        wide = int(np.ceil(max(_FEWEST_PROBED, _PROBED * lists.nlist) / share))
+        probed = lists.nlist if exact else min(lists.nlist, wide)
         options = {"nprobe": probed} if allowed is None else {"nprobe": probed, "sel": allowed.selector}
         parameters = self._faiss.SearchParametersIVF(**options)
         wanted = max(_CANDIDATES, 2 * k)
@@ -215,6 +222,16 @@ class Segment:
                 return found
             wanted = min(4 * wanted, self.facts.vectors)
 
+    def _read(self, places: npt.NDArray[np.intp], width: int) -> Embedding:
+        """The leading dimensions [n, width] of the vectors at some places."""
+        vectors = self._vectors
+        if len(places) > _FEW or not hasattr(os, "pread"):  # which Windows lacks
+            wide: Embedding = vectors[places, :width]
+            return wide
+        size, stride = vectors.itemsize * width, vectors.strides[0]
+        parts = [os.pread(self._file, size, self._offset + stride * place) for place in places.tolist()]
+        return np.frombuffer(b"".join(parts), np.float32).reshape(-1, width)
+
     def _every(self, allowed: Filter | None) -> npt.NDArray[np.intp]:
         return np.arange(self.facts.vectors) if allowed is None else np.flatnonzero(allowed.vectors)
 
@@ -224,9 +241,9 @@ class Segment:
             return no_matches(1)
         places = np.sort(places)
         scores = np.empty(len(places), np.float32)
-        for start in range(0, len(places), 65_536):
-            part = slice(start, start + 65_536)
-            scores[part] = self._vectors[places[part], : len(query)] @ query
+        for start in range(0, len(places), _BATCH):
+            part = slice(start, start + _BATCH)
+            scores[part] = self._read(places[part], len(query)) @ query
         if self.facts.modality == "image":
             row_ids = self.row_ids[places]
             top = best_rows(scores, row_ids, k)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +18,7 @@ from revln.store.failures import filter_failures, store_failures
 from revln.store.lock import LOCK_SECONDS, write_lock
 from revln.store.manifest import MANIFEST_FILE, Manifest
 from revln.store.relocation import moves_of, relocate
-from revln.store.rows import Row, completed, rows_to_arrow
+from revln.store.rows import Row, completed, rows_to_arrow, utc_now
 from revln.store.schema import TABLE_DIRECTORY, record_schema
 from revln.store.skips import remember_skips
 from revln.store.snapshot import Snapshot
@@ -37,6 +38,9 @@ __all__ = ["RecordTable", "UpsertCounts"]
 
 # Named rather than "stable", so that a memory written today is not of a format that yesterday's Lance cannot read.
 _STORAGE_VERSION: Final = "2.2"
+_SETTLING_NS: Final = 2_000_000_000
+
+_State = tuple[tuple[int, int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +71,7 @@ class RecordTable:
             lock_seconds: how long a transaction waits for another writer.
         """
         self._snapshot = snapshot
+        self._state: _State | None = None
         self._lock_seconds = lock_seconds
 
     @classmethod
@@ -132,10 +137,13 @@ class RecordTable:
         Raises:
             MemoryStoreError: the memory is gone or damaged.
         """
-        latest = Snapshot.latest(self.directory, self._snapshot.dataset.session())
-        # A migration switches the active columns without a new version.
-        if (latest.version, latest.manifest) != (self._snapshot.version, self._snapshot.manifest):
-            self._snapshot = latest
+        state = _state(self.directory)
+        if state is None or state != self._state:
+            latest = Snapshot.latest(self.directory, self._snapshot.dataset.session())
+            # A migration switches the active columns without a new version.
+            if (latest.version, latest.manifest) != (self._snapshot.version, self._snapshot.manifest):
+                self._snapshot = latest
+            self._state = state
         return self._snapshot
 
     def upsert(self, rows: Sequence[Row], *, encoder_id: str | None = None) -> UpsertCounts:
@@ -153,7 +161,7 @@ class RecordTable:
         if not rows:
             return UpsertCounts(0, 0)
         manifest = self._snapshot.manifest
-        table = rows_to_arrow(rows, manifest, datetime.now(UTC).replace(tzinfo=None))
+        table = rows_to_arrow(rows, manifest, utc_now())
         return self.upsert_arrow(table, encoder_id=encoder_id or manifest.encoder_id)
 
     def upsert_arrow(self, rows: pa.Table, *, encoder_id: str) -> UpsertCounts:
@@ -306,6 +314,23 @@ def _left_over(directory: Path) -> bool:
             "or choose another directory"
         )
     return True
+
+
+def _state(directory: Path) -> _State | None:
+    """What changes with every commit and every migration; ``None`` when the next change could look the same.
+
+    Much cheaper than opening the table, which a search would do every time. Clocks of file systems tick a few hundred
+    times a second at best, so what has changed just now is not trusted.
+    """
+    try:
+        state = tuple(
+            (status.st_mtime_ns, status.st_size, status.st_ino)
+            for status in ((directory / name).stat() for name in (f"{TABLE_DIRECTORY}/_versions", MANIFEST_FILE))
+        )
+    except OSError:
+        return None
+    settled = max(changed for changed, _, _ in state) < time.time_ns() - _SETTLING_NS
+    return state if settled else None
 
 
 def _is_ours(path: Path) -> bool:

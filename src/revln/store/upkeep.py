@@ -61,8 +61,8 @@ def create_filter_indexes(dataset: lance.LanceDataset) -> None:
 
 
 def create_text_index(dataset: lance.LanceDataset) -> None:
-    """Makes the full text index anew; rows that come later are found by a scan until ``tidy`` takes them in."""
-    dataset.create_scalar_index(TEXT_COLUMN, "INVERTED")
+    """Makes the full text index anew, in one commit; rows that come later are scanned until ``tidy`` takes them in."""
+    dataset.create_scalar_index(TEXT_COLUMN, "INVERTED", replace=True)
 
 
 def needs_upkeep(dataset: lance.LanceDataset) -> bool:

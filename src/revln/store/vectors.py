@@ -111,7 +111,13 @@ class VectorIndex:
         return sum(len(block.vectors) for block in self._modal[modality].blocks)
 
     def search(
-        self, query: Embedding, k: int, modality: Modality, allowed_row_ids: RowIds | None = None
+        self,
+        query: Embedding,
+        k: int,
+        modality: Modality,
+        allowed_row_ids: RowIds | None = None,
+        *,
+        exact: bool = False,
     ) -> VectorMatches:
         """The ``k`` records (fewer if there are not as many) whose best vector of a modality is nearest.
 
@@ -122,6 +128,7 @@ class VectorIndex:
             k: how many, at least 1.
             modality: which of the records' vectors to look at.
             allowed_row_ids: only these records, ascending; ``None`` for all. Not to be changed afterwards.
+            exact: look at every code of the index, so that none is missed.
 
         Returns:
             Scores, row ids and text numbers, [k] for one query and [q, k] for several; equal scores by row id.
@@ -142,7 +149,9 @@ class VectorIndex:
         found = nearest(queries, blocks, k, modality)
         if modal.living:
             filters = [self._filter(living, allowed_row_ids) for living in modal.living]
-            rows = [self._best_of(modal.living, filters, row, k, found, place) for place, row in enumerate(queries)]
+            rows = [
+                self._best_of(modal.living, filters, row, k, found, place, exact) for place, row in enumerate(queries)
+            ]
             found = _joined(rows, axis=0)
         return found if query.ndim > 1 else _each(found, lambda values: values[0])
 
@@ -177,17 +186,18 @@ class VectorIndex:
         filters: Sequence[Filter | None],
         query: Embedding,
         k: int,
-        exact: VectorMatches,
+        outside: VectorMatches,
         place: int,
+        exact: bool,
     ) -> VectorMatches:
         """The ``k`` best [1, k] of all segments and of the rows searched exactly, for one query."""
 
         def search(one: _Living, allowed: Filter | None) -> VectorMatches:
-            return one.segment.search(query, k, allowed)
+            return one.segment.search(query, k, allowed, exact=exact)
 
         spread = _pool().map if sum(one.segment.facts.vectors for one in living) > _ALONE else map
         parts = list(spread(search, living, filters))
-        parts.append(_each(exact, lambda values: values[place : place + 1]))
+        parts.append(_each(outside, lambda values: values[place : place + 1]))
         found = _joined(parts, axis=1)
         top = best_rows(found.scores[0], found.row_ids[0], k)
         return _each(found, lambda values: values[:, top])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -146,10 +146,7 @@ def _text_index(directory: Path) -> Check:
 
 def _mend_text_index(directory: Path) -> None:
     with write_lock(directory):
-        dataset = lance.dataset(directory / TABLE_DIRECTORY)
-        with suppress(OSError, ValueError, RuntimeError):  # a damaged one may be gone only by being replaced
-            dataset.drop_index(_TEXT_INDEX)
-        create_text_index(dataset)
+        create_text_index(lance.dataset(directory / TABLE_DIRECTORY))
 
 
 def _vector_index(directory: Path) -> Check:
@@ -202,6 +199,7 @@ def _drafts(directory: Path) -> list[Path]:
 
 
 def _orphans(directory: Path, dataset: lance.LanceDataset) -> list[Path]:
+    """Data files of no version; those of an index are few and small, and Lance removes them at upkeep after a week."""
     used = set[str]()
     for version in dataset.versions():
         for fragment in dataset.checkout_version(version["version"]).get_fragments():

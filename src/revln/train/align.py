@@ -1,27 +1,21 @@
 """Contrastive training of the joint space: ``revln train align``.
 
-Images and captions that belong together are pulled towards each other and away from the rest of their batch
-(InfoNCE, as in CLIP: Radford et al., ICML 2021, arXiv 2103.00020). The CNN is frozen and its features cached; the
-projection heads and the text encoder are trained. A second loss of the same form joins the CNN's classes, as drawn
-by ``ClassFeatures``, with their names.
+Images and captions that belong together are pulled towards each other and away from the rest of their batch. The CNN
+is frozen and its features cached; the projection heads and the text encoder are trained. A second loss of the same
+form joins the CNN's classes, as drawn by ``ClassFeatures``, with their names.
 """
 
 from __future__ import annotations
 
-import copy
-import json
-import logging
 import math
-import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -34,15 +28,19 @@ from revln.train import efficientnet, minilm
 from revln.train.class_names import ClassFeatures, load_class_names
 from revln.train.config import AlignConfig
 from revln.train.features import cached_features
+from revln.train.learner import ParameterGroup
+from revln.train.loop import Draw, Result, Stage, run
+from revln.train.losses import info_nce
 from revln.train.progress import Progress
+from revln.train.run_directory import Metrics, RunDirectory
 from revln.train.towers import ImageHead, TextTower
 
-__all__ = ["CAPTIONS_PER_IMAGE", "AlignData", "Towers", "align", "encode_in_chunks", "info_nce"]
+__all__ = ["CAPTIONS_PER_IMAGE", "Align", "AlignData", "Towers", "align", "encode_in_chunks"]
 
-log = logging.getLogger("revln.train")
-
-_MAX_SCALE = math.log(100.0)  # CLIP's bound on the inverse temperature
 CAPTIONS_PER_IMAGE = 5
+_SMOKE_PHOTOS = 64
+
+Sentences = list[list[int]]  # token ids of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +64,25 @@ class AlignData:
         """The layout of Flickr8k: ``images/``, ``captions.txt``, ``train.txt``, ``dev.txt``."""
         return cls(folder / "images", folder / "captions.txt", folder / "train.txt", folder / "dev.txt")
 
+    def read(self, split: Path, limit: int | None = None) -> dict[str, tuple[str, ...]]:
+        """Captions of the photos of a split file, by name.
+
+        Raises:
+            InputError: photos of the split have no captions, or are not in the folder.
+        """
+        captions, names = read_captions(self.captions), read_split(split)
+        known = [name for name in names if name in captions]
+        if len(known) < len(names):
+            strange = next(name for name in names if name not in captions)
+            raise InputError(
+                f"{split}: {len(known)} of its {len(names)} photos have captions in {self.captions}, {strange!r} has "
+                f"none, while the captions name {next(iter(captions))!r}: make the names of both files alike"
+            )
+        for name in names[:limit]:
+            if not (self.images / name).is_file():
+                raise InputError(f"{self.images / name}: no such photo, but {split} names it: put it there")
+        return {name: captions[name][:CAPTIONS_PER_IMAGE] for name in names[:limit]}
+
 
 class Towers(nn.Module):
     """What is trained: both heads, the text encoder, and the temperatures of the two losses."""
@@ -77,12 +94,10 @@ class Towers(nn.Module):
         self.scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.class_scale = nn.Parameter(torch.tensor(math.log(20.0)))
 
-
-def info_nce(images: Tensor, texts: Tensor, scale: Tensor) -> Tensor:
-    """Symmetric cross-entropy over the cosines of a batch, row i of both sides being a pair; ``scale`` is a log."""
-    logits = images @ texts.T * scale.clamp(max=_MAX_SCALE).exp()
-    targets = torch.arange(len(images))
-    return (F.cross_entropy(logits, targets) + F.cross_entropy(logits.T, targets)) / 2
+    def joint(self, features: Tensor, sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Unit rows of images, given their features, and of sentences."""
+        images = self.image.joint(features, self.image.classifier(features))
+        return images, encode_in_chunks(self.text, sentences)
 
 
 def encode_in_chunks(tower: TextTower, sentences: Sequence[Sequence[int]], chunk: int = 128) -> Tensor:
@@ -97,214 +112,138 @@ def encode_in_chunks(tower: TextTower, sentences: Sequence[Sequence[int]], chunk
     return torch.cat(parts)[torch.from_numpy(np.argsort(order))]
 
 
-def align(
-    config: AlignConfig, data: AlignData, out: Path, *, resume: bool = False, smoke: bool = False
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class CaptionPairs:
+    """Photos with their captions.
+
+    Attributes:
+        features: of the photos in several views [n, views, 1280].
+        sentences: captions of each photo.
+    """
+
+    features: Tensor
+    sentences: Sequence[Sentences]
+
+    def draw(self, photos: npt.NDArray[np.int64], draw: Draw) -> tuple[Tensor, Sentences]:
+        """One view and one caption of each of these photos."""
+        views = draw.numpy.integers(self.features.shape[1], size=len(photos))
+        sentences = [self.sentences[i][draw.numpy.integers(len(self.sentences[i]))] for i in photos]
+        return self.features[torch.from_numpy(photos), torch.from_numpy(views)], sentences
+
+
+@dataclass(frozen=True, slots=True)
+class ClassPairs:
+    """The CNN's classes with their names.
+
+    Attributes:
+        features: draws what photos of a class would have.
+        sentences: names of each class.
+    """
+
+    features: ClassFeatures
+    sentences: Sequence[Sentences]
+
+    def draw(self, count: int, draw: Draw) -> tuple[Tensor, Sentences]:
+        """So many classes, each with one of its names."""
+        classes = draw.numpy.choice(len(self.sentences), count, replace=False)
+        sentences = [self.sentences[c][draw.numpy.integers(len(self.sentences[c]))] for c in classes]
+        return self.features.draw(torch.from_numpy(classes), draw.torch), sentences
+
+    def start(self, towers: Towers) -> None:
+        """Lets each class begin at the mean of its names, as the untrained text tower has them."""
+        owners = torch.repeat_interleave(torch.tensor([len(names) for names in self.sentences]))
+        with torch.no_grad():
+            vectors = encode_in_chunks(towers.text.eval(), [name for names in self.sentences for name in names])
+            sums = torch.zeros_like(towers.image.class_vectors).index_add_(0, owners, vectors)
+            towers.image.class_vectors.copy_(F.normalize(sums, dim=-1))
+
+
+class Align(Stage[Towers]):
+    """The stage: its data in memory, its towers, its two losses.
+
+    Args:
+        config: see ``AlignConfig``.
+        data: photos and captions.
+        cache: directory of CNN features, which runs over the same photos share.
+        limit: take only so many photos of each split.
+    """
+
+    config: AlignConfig
+    weights_file: ClassVar[str] = "towers.safetensors"
+    headline: ClassVar[tuple[str, ...]] = ("image_to_text_R@1", "text_to_image_R@1")
+
+    def __init__(self, config: AlignConfig, data: AlignData, cache: Path, limit: int | None = None) -> None:
+        self.config = config
+        train, dev = data.read(data.train, limit), data.read(data.dev, limit)
+        tokenizer = minilm.load_tokenizer()
+        tokenizer.enable_truncation(config.max_tokens)
+
+        def tokens(texts: Sequence[str]) -> Sentences:
+            return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+
+        def features(captions: Mapping[str, object], view: int, title: str) -> Tensor:
+            photos = [data.images / name for name in captions]
+            transform = Transform(config.image_size, config.max_aspect)
+            progress = Progress(title, len(photos))
+            return torch.from_numpy(cached_features(photos, config.vision, transform, view, cache, progress))
+
+        views = [
+            features(train, view, f"features of view {view + 1} of {config.views}") for view in range(config.views)
+        ]
+        self.captions = CaptionPairs(torch.stack(views, dim=1), [tokens(texts) for texts in train.values()])
+        self.dev_features = features(dev, 0, "features of the dev photos")
+        self.dev_sentences = tokens([text for texts in dev.values() for text in texts])
+        self.dev_owners = np.repeat(np.arange(len(dev)), [len(texts) for texts in dev.values()])
+        self.steps = max(1, len(train) // config.batch_size)
+
+        classifier = efficientnet.load_pretrained(config.vision)._fc
+        torch.manual_seed(config.seed)  # here, since computing features draws random numbers and reading them does not
+        self.module = Towers(config, classifier)
+        photos = self.captions.features[:, 0]
+        self.module.image.fit_statistics(photos)
+        self.classes = ClassPairs(ClassFeatures(photos, classifier), [tokens(names) for names in load_class_names()])
+        self.classes.start(self.module)
+
+    def groups(self) -> list[ParameterGroup]:
+        text = list(self.module.text.encoder.parameters())
+        known = {id(parameter) for parameter in (*text, *self.module.image.classifier.parameters())}
+        heads = [parameter for parameter in self.module.parameters() if id(parameter) not in known]
+        return [ParameterGroup(heads, self.config.head_rate), ParameterGroup(text, self.config.text_rate)]
+
+    def losses(self, draw: Draw) -> Iterator[Tensor]:
+        config, towers = self.config, self.module
+        order = draw.numpy.permutation(len(self.captions.sentences))
+        for step in range(self.steps):
+            photos = order[step * config.batch_size : (step + 1) * config.batch_size]
+            loss = info_nce(*towers.joint(*self.captions.draw(photos, draw)), towers.scale)
+            if config.prototypes:
+                pairs = towers.joint(*self.classes.draw(config.prototypes, draw))
+                loss = loss + config.prototype_weight * info_nce(*pairs, towers.class_scale)
+            yield loss
+
+    def evaluate(self, module: Towers) -> Metrics:
+        """Recall on the dev split; ``score`` is the sum of all six."""
+        images, texts = module.joint(self.dev_features, self.dev_sentences)
+        recall = retrieval_recall(images.numpy(), texts.numpy(), self.dev_owners)
+        metrics = {f"{way}_{name}": value for way, values in recall.items() for name, value in values.items()}
+        return {"score": round(sum(metrics.values()), 2), **metrics}
+
+
+def align(config: AlignConfig, data: AlignData, out: Path, *, resume: bool = False, smoke: bool = False) -> Result:
     """Trains the joint space and writes ``towers.safetensors`` with the best weights on the dev split.
 
     Args:
         config: see ``AlignConfig``.
         data: photos and captions.
-        out: directory of the run: configuration, metrics (JSONL), checkpoint, weights. The cache of CNN features lies
-            beside it, in ``features``, so that runs of one folder share it.
+        out: directory of the run, see ``RunDirectory``. The cache of CNN features lies beside it, in ``features``, so
+            that runs of one folder share it.
         resume: go on from the checkpoint in ``out``.
         smoke: a run of seconds over a handful of photos.
 
-    Returns:
-        The best epoch's metrics, and ``run_seconds``.
+    Raises:
+        InputError: ``out`` does not fit, or photos and captions do not match.
+        TrainingError: see ``revln.train.loop.run``.
     """
-    run = _Run(config.smoke() if smoke else config, data, out, limit=64 if smoke else None)
-    if resume:
-        run.load_checkpoint()
-    elif (out / "metrics.jsonl").exists():
-        raise InputError(f"{out}: holds a run already: continue it with --resume, or give another --out")
-    started = time.monotonic()
-    run.train()
-    return {**run.best, "run_seconds": round(time.monotonic() - started, 1)}
-
-
-class _Run:
-    """One training run: its data in memory, its model, and the state that a checkpoint keeps."""
-
-    def __init__(self, config: AlignConfig, data: AlignData, out: Path, limit: int | None) -> None:
-        self.config, self.out = config, out
-        out.mkdir(parents=True, exist_ok=True)
-        captions = read_captions(data.captions)
-        train, dev = (read_split(split)[:limit] for split in (data.train, data.dev))
-        for name in (*train, *dev):
-            if name not in captions:
-                raise InputError(f"{name}: in a split file, but {data.captions} has no caption for it")
-        tokenizer = minilm.load_tokenizer()
-        tokenizer.enable_truncation(config.max_tokens)
-
-        def tokens(texts: Sequence[str]) -> list[list[int]]:
-            return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
-
-        transform = Transform(config.image_size, config.max_aspect)
-        views = [
-            cached_features(
-                [data.images / name for name in train],
-                config.vision,
-                transform,
-                view,
-                out.parent / "features",
-                Progress(f"features of view {view + 1} of {config.views}", len(train)),
-            )
-            for view in range(config.views)
-        ]
-        self.train_features = torch.from_numpy(np.stack(views, axis=1))
-        self.train_tokens = [tokens(captions[name][:CAPTIONS_PER_IMAGE]) for name in train]
-        dev_paths = [data.images / name for name in dev]
-        progress = Progress("features of the dev photos", len(dev))
-        dev_features = cached_features(dev_paths, config.vision, transform, 0, out.parent / "features", progress)
-        self.dev_features = torch.from_numpy(dev_features)
-        self.dev_tokens = tokens([caption for name in dev for caption in captions[name][:CAPTIONS_PER_IMAGE]])
-        self.dev_owners = np.repeat(np.arange(len(dev)), [len(captions[name][:CAPTIONS_PER_IMAGE]) for name in dev])
-        self.class_tokens = [tokens(names) for names in load_class_names()]
-
-        classifier = efficientnet.load_pretrained(config.vision)._fc
-        torch.manual_seed(config.seed)  # here, since computing features draws random numbers and reading them does not
-        self.towers = Towers(config, classifier)
-        self.towers.image.fit_statistics(self.train_features[:, 0])
-        self.class_features = ClassFeatures(self.train_features[:, 0], classifier)
-        self._start_class_vectors()
-        self.average = copy.deepcopy(self.towers)
-        text = list(self.towers.text.encoder.parameters())
-        for parameter in text if not config.text_rate else ():
-            parameter.requires_grad_(False)
-        known = {id(parameter) for parameter in text}
-        heads = [p for p in self.towers.parameters() if p.requires_grad and id(p) not in known]
-        self.rates = (config.head_rate, config.text_rate)
-        self.optimizer = torch.optim.AdamW(
-            [{"params": heads}, {"params": text}] if config.text_rate else [{"params": heads}],
-            weight_decay=config.weight_decay,
-        )
-        self.epoch = 0
-        self.best: dict[str, Any] = {}
-
-    @torch.no_grad()
-    def _start_class_vectors(self) -> None:
-        """Each class starts at the mean of its names, as the untrained text tower has them."""
-        self.towers.eval()
-        flat = [name for names in self.class_tokens for name in names]
-        owners = torch.repeat_interleave(torch.tensor([len(names) for names in self.class_tokens]))
-        vectors = encode_in_chunks(self.towers.text, flat)
-        sums = torch.zeros_like(self.towers.image.class_vectors).index_add_(0, owners, vectors)
-        self.towers.image.class_vectors.copy_(F.normalize(sums, dim=-1))
-
-    @property
-    def steps_per_epoch(self) -> int:
-        return max(1, len(self.train_tokens) // self.config.batch_size)
-
-    def train(self) -> None:
-        (self.out / "config.json").write_text(json.dumps(asdict(self.config), indent=1), encoding="utf-8")
-        progress = Progress("epoch", self.config.epochs, every=0)
-        progress.skip(self.epoch)
-        while self.epoch < self.config.epochs:
-            start = time.monotonic()
-            loss = self._train_epoch()
-            self.epoch += 1
-            metrics = {"epoch": self.epoch, "loss": round(loss, 4), **self.evaluate()}
-            metrics["seconds"] = round(time.monotonic() - start, 1)
-            with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(metrics) + "\n")
-            if metrics["score"] > self.best.get("score", -1.0):
-                self.best = metrics
-                self._save_weights()
-            self.save_checkpoint()
-            progress.advance(note=f"loss {loss:.3f}, R@1 {metrics['image_to_text_R@1']} {metrics['text_to_image_R@1']}")
-
-    def _train_epoch(self) -> float:
-        # Everything random is drawn anew from the epoch's number, so that a resumed run equals an uninterrupted one.
-        seed = self.config.seed * 100_003 + self.epoch
-        torch.manual_seed(seed)
-        generator = torch.Generator().manual_seed(seed)
-        rng = np.random.default_rng(seed)
-        self.towers.train()
-        order = rng.permutation(len(self.train_tokens))
-        losses = []
-        for step in range(self.steps_per_epoch):
-            self._set_rates(self.epoch * self.steps_per_epoch + step)
-            batch = order[step * self.config.batch_size : (step + 1) * self.config.batch_size]
-            loss = self._caption_loss(batch, rng)
-            if self.config.prototypes:
-                loss = loss + self.config.prototype_weight * self._class_loss(rng, generator)
-            self.optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
-            self.optimizer.step()
-            self._update_average(self.epoch * self.steps_per_epoch + step)
-            losses.append(loss.item())
-        return float(np.mean(losses))
-
-    def _caption_loss(self, batch: npt.NDArray[np.int64], rng: np.random.Generator) -> Tensor:
-        views = rng.integers(self.config.views, size=len(batch))
-        sentences = [self.train_tokens[i][rng.integers(len(self.train_tokens[i]))] for i in batch]
-        features = self.train_features[torch.from_numpy(batch), torch.from_numpy(views)]
-        return self._loss(features, sentences, self.towers.scale)
-
-    def _class_loss(self, rng: np.random.Generator, generator: torch.Generator) -> Tensor:
-        classes = rng.choice(len(self.class_tokens), self.config.prototypes, replace=False)
-        sentences = [self.class_tokens[c][rng.integers(len(self.class_tokens[c]))] for c in classes]
-        features = self.class_features.draw(torch.from_numpy(classes), generator)
-        return self._loss(features, sentences, self.towers.class_scale)
-
-    def _loss(self, features: Tensor, sentences: list[list[int]], scale: Tensor) -> Tensor:
-        head = self.towers.image
-        images = head.joint(features, head.classifier(features))
-        return info_nce(images, encode_in_chunks(self.towers.text, sentences), scale)
-
-    def _set_rates(self, step: int) -> None:
-        total = self.config.epochs * self.steps_per_epoch
-        rise = min(1.0, (step + 1) / max(1.0, self.config.warmup * total))
-        factor = rise * (1 + math.cos(math.pi * step / total)) / 2
-        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=False):
-            group["lr"] = rate * factor
-
-    @torch.no_grad()
-    def _update_average(self, step: int) -> None:
-        # The first steps count less, or the average would remember the random start.
-        decay = min(self.config.ema, (1 + step) / (10 + step))
-        for averaged, current in zip(self.average.parameters(), self.towers.parameters(), strict=True):
-            averaged.lerp_(current, 1 - decay)
-
-    @torch.inference_mode()
-    def evaluate(self) -> dict[str, float]:
-        """Recall on the dev split by the averaged weights; ``score`` is the sum of all six."""
-        self.average.eval()
-        images = self.average.image.joint(self.dev_features, self.average.image.classifier(self.dev_features))
-        texts = encode_in_chunks(self.average.text, self.dev_tokens)
-        recall = retrieval_recall(images.numpy(), texts.numpy(), self.dev_owners)
-        metrics = {f"{way}_{name}": value for way, values in recall.items() for name, value in values.items()}
-        return {"score": round(sum(metrics.values()), 2), **metrics}
-
-    def _save_weights(self) -> None:
-        state = {name: tensor.contiguous() for name, tensor in self.average.state_dict().items()}
-        partial = self.out / "towers.safetensors.partial"
-        save_file(state, partial)
-        partial.replace(self.out / "towers.safetensors")
-
-    def save_checkpoint(self) -> None:
-        partial = self.out / "checkpoint.pt.partial"
-        state = {
-            "config": asdict(self.config),
-            "epoch": self.epoch,
-            "best": self.best,
-            "towers": self.towers.state_dict(),
-            "average": self.average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-        torch.save(state, partial)
-        partial.replace(self.out / "checkpoint.pt")
-
-    def load_checkpoint(self) -> None:
-        path = self.out / "checkpoint.pt"
-        if not path.exists():
-            log.info("no checkpoint in %s yet: starting at the beginning", self.out)
-            return
-        state = torch.load(path, weights_only=True)
-        if state["config"] != asdict(self.config):
-            raise InputError(f"{path}: made with another configuration: give another --out")
-        self.epoch, self.best = state["epoch"], state["best"]
-        self.towers.load_state_dict(state["towers"])
-        self.average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    config = config.smoke() if smoke else config
+    directory = RunDirectory(out, config, resume=resume)
+    return run(Align(config, data, out.parent / "features", _SMOKE_PHOTOS if smoke else None), directory)

@@ -33,11 +33,12 @@ def align(
     """Train the joint space of images and texts on a caption file."""
     from revln.train.align import AlignData
     from revln.train.align import align as run_align
-    from revln.train.config import load_config
+    from revln.train.config import AlignConfig, load_config
 
     _log_to_stderr()
-    metrics = run_align(load_config(config), AlignData.in_folder(data), out, resume=resume, smoke=smoke)
-    _report({"out": str(out), "metrics": metrics, "seconds": metrics["run_seconds"]}, as_json)
+    bound = load_config(config, AlignConfig)
+    result = run_align(bound, AlignData.in_folder(data), out, resume=resume, smoke=smoke)
+    _report({"out": str(out), **result.to_dict()}, as_json)
 
 
 @app.command(epilog="Example: revln train export --run runs/base --data flickr8k --unrelated other.txt --out my-model")
@@ -68,6 +69,53 @@ def export(
         out,
         vision_precision=parse_precision(vision),
         text_precision=parse_precision(text),
+    )
+    _report({"out": str(out), "id": card.id, "metrics": dict(card.numbers)}, as_json)
+
+
+@app.command("import-hf", epilog="Example: revln train import-hf openai/clip-vit-base-patch32 --out my-clip")
+def import_hf(
+    source: Annotated[
+        str,
+        typer.Argument(metavar="DIR_OR_ID", help="Directory of a CLIP or SigLIP, or its id on the Hugging Face hub."),
+    ],
+    out: Annotated[Path, typer.Option(help="Directory of the bundle, which must not exist.")],
+    name: Annotated[str | None, typer.Option(help="What to call it; like its source if not given.")] = None,
+    vision: Annotated[str, typer.Option(help="Storage of the image tower's weights: fp32, fp16 or int8.")] = "fp16",
+    text: Annotated[str, typer.Option(help="Storage of the text tower's weights: fp32, fp16 or int8.")] = "int8",
+    licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "see the model's card",
+    language: Annotated[
+        list[str] | None, typer.Option(metavar="CODE", help="Such as en or zh, that it was trained on; repeatable.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Folder with images/, captions.txt and dev.txt to calibrate with; else with a few samples."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a bundle of a CLIP or SigLIP of the Hugging Face library (extra: hf)."""
+    from revln.sources import read_captions, read_split
+    from revln.train.align import AlignData
+    from revln.train.huggingface import import_huggingface
+    from revln.train.onnx_files import parse_precision
+
+    _log_to_stderr()
+    pairs = None
+    if data is not None:
+        folder = AlignData.in_folder(data)
+        captions = read_captions(folder.captions)
+        pairs = [
+            (folder.images / photo, caption) for photo in read_split(folder.dev) for caption in captions.get(photo, ())
+        ]
+    card = import_huggingface(
+        source,
+        out,
+        name=name,
+        vision_precision=parse_precision(vision),
+        text_precision=parse_precision(text),
+        licence=licence,
+        languages=language,
+        photos_and_captions=pairs,
     )
     _report({"out": str(out), "id": card.id, "metrics": dict(card.numbers)}, as_json)
 
