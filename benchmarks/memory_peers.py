@@ -141,7 +141,7 @@ def main() -> None:
     result: dict[str, object] = {}
     for setting, search in kinds[name](vectors, Path(directory)):
         result.setdefault("build_s", round(time.perf_counter() - started, 1))
-        found = {"setting": setting, **measure(search, queries, truth, 20)}
+        found = {"setting": setting, **measure(search, queries, truth, 10)}
         result.setdefault("default", found)
         result["most thorough"] = found
         if found["recall@10"] >= WANTED:

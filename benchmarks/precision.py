@@ -41,7 +41,7 @@ def main() -> None:
     images, sentences, sizes = {}, {}, {}
     for precision in PRECISIONS:
         with tempfile.TemporaryDirectory() as scratch:
-            model = draft_bundle(config, towers, Path(scratch), precision, precision)
+            model = draft_bundle(given.run, config, towers, Path(scratch), precision, precision)
             images[precision] = model.encode_images([*(data.images / name for name in names), *named])
             sentences[precision] = model.encode_texts([*(text for group in texts for text in group), *queries])
             sizes[precision] = {name: (Path(scratch) / name).stat().st_size / 1e6 for name in (VISION, TEXT)}

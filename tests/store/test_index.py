@@ -225,6 +225,7 @@ def test_an_exact_search_misses_nothing_however_few_lists_are_looked_at(
     table.delete_ids([rows.pop(str(name)).candidate.id for name in range(0, 400, 9)])
     monkeypatch.setattr("revln.store.segment._PROBED", 0.0)
     monkeypatch.setattr("revln.store.segment._FEWEST_PROBED", 1)
+    monkeypatch.setattr("revln.store.segment._NARROW", 0)  # else what few rows may be found is compared one by one
     index = VectorIndex(table.refresh())
     names = {row: uri[1:] for row, uri in table.snapshot.column("uri", table.snapshot.row_ids()).items()}
     missed = 0
@@ -236,3 +237,19 @@ def test_an_exact_search_misses_nothing_however_few_lists_are_looked_at(
             assert [names[int(row)] for row in found.row_ids] == wanted
             missed += wanted != [names[int(row)] for row in index.search(query, k, modality).row_ids]
     assert missed
+
+
+def test_a_filter_finds_the_same_however_often_it_is_used(table: RecordTable) -> None:
+    """From its second search on, the vectors that it lets pass are kept in memory."""
+    rng = np.random.default_rng(12)
+    table.upsert(list(rows_of(range(600), rng).values()))
+    keep_index(table.refresh(), TEXT_DIM, LIMITS)
+    index, allowed = VectorIndex(table.refresh()), table.snapshot.row_ids()[::7]
+    narrow, wide = unit(np.pad(rng.standard_normal(TEXT_DIM), (0, DIM - TEXT_DIM))), unit(rng.standard_normal(DIM))
+    for modality in ("image", "text"):
+        for query in (narrow, wide):
+            first, *others = (index.search(query, 5, modality, allowed) for _ in range(4))
+            for other in others:
+                np.testing.assert_array_equal(first.row_ids, other.row_ids)
+                np.testing.assert_allclose(first.scores, other.scores, rtol=1e-5)
+                np.testing.assert_array_equal(first.text_numbers, other.text_numbers)

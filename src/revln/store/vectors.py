@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,8 +25,6 @@ from revln.types import MODALITIES, Embedding, Modality
 __all__ = ["VectorIndex"]
 
 _FILTERS = 8  # remembered, since the pages of one search ask for the same
-_THREADS = 4
-_ALONE = 300_000  # vectors that one thread searches sooner than it hands them out
 
 # What a fragment's vectors depend on: its id, the file with them (a column may be rewritten), its deletions.
 _Part = tuple[int, str, int]
@@ -191,12 +188,8 @@ class VectorIndex:
         exact: bool,
     ) -> VectorMatches:
         """The ``k`` best [1, k] of all segments and of the rows searched exactly, for one query."""
-
-        def search(one: _Living, allowed: Filter | None) -> VectorMatches:
-            return one.segment.search(query, k, allowed, exact=exact)
-
-        spread = _pool().map if sum(one.segment.facts.vectors for one in living) > _ALONE else map
-        parts = list(spread(search, living, filters))
+        searched = zip(living, filters, strict=True)  # by one thread: two would wait for memory, and for each other
+        parts = [one.segment.search(query, k, allowed, exact=exact) for one, allowed in searched]
         parts.append(_each(outside, lambda values: values[place : place + 1]))
         found = _joined(parts, axis=1)
         top = best_rows(found.scores[0], found.row_ids[0], k)
@@ -286,13 +279,3 @@ def _revived(
         touched = np.isin(owners, np.array([part[0] for part in shrunk], np.uint64))
         alive[touched] &= contains(np.sort(left.to_numpy()), segment.addresses[touched])
     return _Living(segment, state, segment.filter(alive))
-
-
-_POOL: list[ThreadPoolExecutor] = []
-
-
-def _pool() -> ThreadPoolExecutor:
-    """Threads for searching segments, made at first use; FAISS lets go of the interpreter lock."""
-    if not _POOL:
-        _POOL.append(ThreadPoolExecutor(_THREADS, thread_name_prefix="revln-index"))
-    return _POOL[0]
