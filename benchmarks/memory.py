@@ -69,7 +69,9 @@ def build(memory: revln.Memory, mixture: Mixture, start: int, stop: int) -> floa
         vectors = mixture.images(first, min(first + BATCH, stop))
         memory.table.upsert(rows(vectors, first))
         memory.keep_up()
-    return time.perf_counter() - started
+    spent = time.perf_counter() - started
+    os.sync()  # else the searches that follow wait for gigabytes to reach the disk
+    return spent
 
 
 def timed(work: Callable[[Any], Any], items: Sequence[Any]) -> tuple[list[Any], dict[str, float]]:
@@ -108,7 +110,7 @@ def number_of(uri: str) -> int:
 
 
 def search(memory: revln.Memory, queries: Embedding, truth: np.ndarray) -> dict[str, Any]:
-    """``Memory.search`` with records: a first pass, which reads from the disk what no search has read yet, and a second."""
+    """``Memory.search`` with records, twice: at first much has to be read from the disk, then hardly anything."""
     memory.search(vector=queries[0])
     found, first = timed(lambda query: memory.search(vector=query), queries)
     _, times = timed(lambda query: memory.search(vector=query), queries)

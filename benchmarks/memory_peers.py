@@ -77,9 +77,8 @@ def chroma(vectors: np.ndarray, directory: Path) -> Searches:
     """Persistent, with its own HNSW index."""
     import chromadb
 
-    collection = chromadb.PersistentClient(str(directory)).create_collection(
-        "photos", configuration={"hnsw": {"space": "cosine"}}
-    )
+    client = chromadb.PersistentClient(str(directory))
+    collection = client.create_collection("photos", configuration={"hnsw": {"space": "cosine"}})
     for start in range(0, len(vectors), 5000):
         part = vectors[start : start + 5000]
         numbers = range(start, start + len(part))
@@ -96,6 +95,8 @@ def chroma(vectors: np.ndarray, directory: Path) -> Searches:
     yield "default", search
     for wide in WIDER:
         collection.modify(configuration={"hnsw": {"ef_search": wide}})
+        client.clear_system_cache()  # else the index that is open goes on as it was
+        collection = chromadb.PersistentClient(str(directory)).get_collection("photos")
         yield f"ef {wide}", search
 
 

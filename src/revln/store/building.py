@@ -23,8 +23,8 @@ from revln.types import Embedding, Modality
 __all__ = ["DRAFT", "build_segment", "vector_file"]
 
 DRAFT = ".draft-"
-_TRAINED_ON = 48  # vectors a list
-_ITERATIONS = 8
+_TRAINED_ON = 32  # vectors a list
+_ITERATIONS = 6
 _CHUNK = 16_384
 _LISTS_PER_ROOT = 2.0  # lists are this times the root of the vectors: 1,024 for 262,144
 
