@@ -43,6 +43,12 @@ def test_links_lead_somewhere(page: Path) -> None:
         assert not anchor or anchor in anchors(linked), f"{target}: no such heading"
 
 
+def test_the_readmes_show_the_same_code_and_commands() -> None:
+    english, chinese = ((ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md"))
+    assert FENCE.findall(chinese) == FENCE.findall(english)
+    assert SPAN.findall(chinese) == SPAN.findall(english)
+
+
 def shown_commands() -> list[Any]:
     """Each command line that a page or a configuration shows, once."""
     found: dict[str, str] = {}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -24,25 +26,81 @@ def _no_font_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def caption_data(tmp_path_factory: pytest.TempPathFactory):
-    """A caption data set of 24 training and 8 dev photos: colours with their names."""
+    """A caption data set of 24 training and 8 dev photos: colours with their names, in English and Chinese.
+
+    Photo 02.jpg has no captions in Chinese; the captions of the training photos have translations.
+    """
     import numpy as np
     from PIL import Image
 
-    from revln.train.align import AlignData
+    from revln.train.pairs import AlignData
 
     folder = tmp_path_factory.mktemp("captions")
     (folder / "images").mkdir()
     rng = np.random.default_rng(0)
-    names, lines = [], ["image,caption"]
-    colours = {"red": (220, 30, 30), "green": (30, 200, 40), "blue": (20, 40, 210), "white": (240, 240, 240)}
+    names, english, chinese = [], ["image,caption"], ["image,caption"]
+    translated = ["image,en,zh"]
+    colours = {
+        ("red", "红色"): (220, 30, 30),
+        ("green", "绿色"): (30, 200, 40),
+        ("blue", "蓝色"): (20, 40, 210),
+        ("white", "白色"): (240, 240, 240),
+    }
     for number in range(32):
-        word, colour = list(colours.items())[number % 4]
+        (word, its_chinese), colour = list(colours.items())[number % 4]
         noise = rng.normal(0, 20, (48, 48, 3))
         pixels = np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)
-        names.append(f"{number:02}.jpg")
-        Image.fromarray(pixels).save(folder / "images" / names[-1])
-        lines += [f"{names[-1]},a {word} wall", f"{names[-1]},a picture that is all {word}"]
-    (folder / "captions.txt").write_text("\n".join(lines), encoding="utf-8")
-    (folder / "train.txt").write_text("\n".join(names[:24]), encoding="utf-8")
-    (folder / "dev.txt").write_text("\n".join(names[24:]), encoding="utf-8")
+        name = f"{number:02}.jpg"
+        names.append(name)
+        Image.fromarray(pixels).save(folder / "images" / name)
+        english += [f"{name},a {word} wall", f"{name},a picture that is all {word}"]
+        if number != 2:
+            chinese += [f"{name},{its_chinese}的墙", f"{name},一张全是{its_chinese}的图片"]
+        if number < 24:
+            translated.append(f"{name},a {word} wall,一面{its_chinese}的墙。")
+    files = {
+        "captions.txt": english,
+        "captions.zh.txt": chinese,
+        "parallel.en-zh.txt": translated,
+        "train.txt": names[:24],
+        "dev.txt": names[24:],
+    }
+    for file, lines in files.items():
+        (folder / file).write_text("\n".join(lines), encoding="utf-8")
     return AlignData.in_folder(folder)
+
+
+@pytest.fixture(scope="session")
+def dictionary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dictionary of three entries in the form of WordNet's database files."""
+    folder = tmp_path_factory.mktemp("dictionary")
+    files = {
+        "data.noun": "00000100 03 n 02 Wall 0 garden_wall 0 001 @ 00000200 n 0000 | a thing of stones that one builds",
+        "data.verb": '00000100 29 v 01 paint 0 000 | cover with colour; "They paint the wall"; "paint it red"',
+        "data.adj": "00000100 00 a 03 red(a) 0 ok 0 as_red_as_a_rose 1 000 | of the colour of blood",
+    }
+    for name, entry in files.items():
+        (folder / name).write_text(f"  1 A licence, which is no entry.\n{entry}\n", encoding="utf-8")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def distilled(caption_data, dictionary: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Path]:
+    """``distilled("gru", 1)`` gives the directory of a smoke run of ``revln train distil`` of that encoder."""
+    from typer.testing import CliRunner
+
+    from revln.train.cli import app
+
+    runs = tmp_path_factory.mktemp("distillations")
+
+    @cache
+    def run(encoder: str, layers: int) -> Path:
+        out = runs / f"{encoder}-{layers}"
+        config = runs / f"{out.name}.toml"
+        config.write_text(f'encoder = "{encoder}"\nlayers = {layers}\nchinese_pieces = 500', encoding="utf-8")
+        options = ["--config", config, "--data", caption_data.images.parent, "--dictionary", dictionary, "--out", out]
+        reply = CliRunner().invoke(app, ["distil", *map(str, options), "--smoke"], catch_exceptions=False)
+        assert reply.exit_code == 0
+        return out
+
+    return run

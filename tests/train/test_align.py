@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file
+from tokenizers import Regex, Tokenizer, models, normalizers
 from typer.testing import CliRunner
 
 from revln.errors import InputError
 from revln.models import load_model
-from revln.train.align import AlignData, align
+from revln.train.align import Align, _words, align
 from revln.train.cli import app
-from revln.train.config import AlignConfig
+from revln.train.config import AlignConfig, load_config
 from revln.train.export import export, shipped_photos
-from revln.train.loop import Result
+from revln.train.loop import Draw, Result
+from revln.train.pairs import AlignData
 from revln.train.run_directory import RunDirectory
+from revln.train.text_encoders import TextPart, load_text_part
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
 CONFIG = AlignConfig(
@@ -123,11 +127,40 @@ def test_photo_that_is_not_there_is_named(caption_data: AlignData, tmp_path: Pat
 
 
 @pytest.mark.slow
+def test_batch_without_captions_in_a_language(run: Path, caption_data: AlignData) -> None:
+    """A batch of one photo, which may be the one that has none in Chinese."""
+    data = dataclasses.replace(caption_data, translations=None)
+    config = dataclasses.replace(
+        CONFIG, languages="en zh", batch_size=1, views=1, translation_weight=0.5, hardness=0.5, prototypes=0
+    )
+    stage = Align(config, data, load_text_part("minilm", 6, None, 0.1), run.parent / "features")
+    assert [len(captions) for captions in stage.captions.sentences["zh"]][:4] == [2, 2, 0, 2]
+    losses = [loss.item() for loss in stage.losses(Draw.of_epoch(0, 0))]
+    assert len(losses) == 24
+    assert np.isfinite(losses).all()
+
+
+def test_words_that_keep_their_meaning() -> None:
+    """Whole ones of several letters, in either way of marking them."""
+    names = ["[CLS]", "[UNK]", "##ing", "a", "dog", "!", "cat"]
+    wordpiece = Tokenizer(models.WordPiece({name: number for number, name in enumerate(names)}, unk_token="[UNK]"))
+    assert _words(TextPart(None, wordpiece)) == [[6], [4]]  # type: ignore[arg-type]
+    pieces = ["<unk>", "<0x41>", "▁", "ing", "▁a", "▁dog", "!", "狗", "海滩", "▁cat"]
+    bilingual = Tokenizer(models.Unigram([(piece, -1.0) for piece in pieces], unk_id=0))
+    bilingual.normalizer = normalizers.Replace(Regex(r"(?<![a-z])(?=[a-z])"), "▁")
+    assert _words(TextPart(None, bilingual)) == [[9], [5], [8]]  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)
-def test_smoke_run_of_each_config(config: Path, caption_data: AlignData, tmp_path: Path) -> None:
+def test_smoke_run_of_each_config(
+    config: Path, caption_data: AlignData, distilled: Callable[[str, int], Path], tmp_path: Path
+) -> None:
     stage = config.name.split("-")[0]
     out = tmp_path / "runs" / "smoke"
     options = ["--config", str(config), "--data", str(caption_data.images.parent), "--out", str(out)]
+    if stage == "align" and (bound := load_config(config, AlignConfig)).text != "minilm":
+        options += ["--text", str(distilled(bound.text, bound.text_layers))]
     reply = CliRunner().invoke(app, [stage, *options, "--smoke", "--json"], catch_exceptions=False)
     assert reply.exit_code == 0
     result = json.loads(reply.stdout)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from revln.errors import ConfigError
-from revln.train.config import AlignConfig, StageConfig, load_config
+from revln.train.config import AlignConfig, DistilConfig, StageConfig, load_config
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
-STAGES: dict[str, type[StageConfig]] = {"align": AlignConfig}
+STAGES: dict[str, type[StageConfig]] = {"align": AlignConfig, "distil": DistilConfig}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -34,7 +34,7 @@ def test_shipped_configs_say_what_to_expect(path: Path) -> None:
     [
         ("epoch = 3", "unknown key 'epoch': did you mean 'epochs'?"),
         ("texts_rate = 3", "unknown key 'texts_rate': did you mean 'text_rate'?"),
-        ("xyz = 3", "unknown key 'xyz': known are batch_size, clip"),
+        ("xyz = 3", "unknown key 'xyz': known are batch_size, captions, clip"),
         ("epochs = 'three'", "epochs = 'three': expected int"),
         ("epochs = 3.0", "epochs = 3.0: expected int"),
         ("epochs = true", "epochs = True: expected int"),
@@ -46,6 +46,9 @@ def test_shipped_configs_say_what_to_expect(path: Path) -> None:
         ("head_rate = inf", "below inf"),
         ("vision = 'lite3'", "vision = 'lite3': choose from lite0, lite1, lite2"),
         ("seed = -1", "must be at least 0"),
+        ("text = 'lstm'", "text = 'lstm': choose from minilm, transformer, gru"),
+        ("languages = 'zh'", "languages = 'zh': choose from en, en zh"),
+        ("max_tokens = 65", "max_tokens = 65: must be at least 1 and below 65"),
         ("[epochs]\na = 1", "expected int"),
         ("epochs = ", "not valid TOML"),
     ],

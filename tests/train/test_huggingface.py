@@ -17,8 +17,8 @@ from typer.testing import CliRunner
 import revln
 from revln.errors import BundleError, InputError, MissingExtraError
 from revln.models.verification import verify_bundle
-from revln.train.align import AlignData
 from revln.train.cli import app
+from revln.train.pairs import AlignData
 
 transformers = pytest.importorskip("transformers")
 

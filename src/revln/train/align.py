@@ -1,20 +1,21 @@
 """Contrastive training of the joint space: ``revln train align``.
 
-Images and captions that belong together are pulled towards each other and away from the rest of their batch. The CNN
-is frozen and its features cached; the projection heads and the text encoder are trained. A second loss of the same
-form joins the CNN's classes, as drawn by ``ClassFeatures``, with their names.
+Images and captions that belong together are pulled towards each other and away from the rest of their batch, in each
+language, and so are captions of one photo in two languages. The CNN is frozen and its features cached; the projection
+heads and the text encoder are trained. A second loss of the same form joins the CNN's classes, as drawn by
+``ClassFeatures``, with their names. A third keeps the words of the vocabulary where the text encoder had them, so
+that words which no caption holds keep their meaning.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,214 +23,194 @@ from torch.nn import functional as F
 from revln.errors import InputError
 from revln.images import Transform
 from revln.metrics import retrieval_recall
-from revln.sources import read_captions, read_split
-from revln.text import pad
-from revln.train import efficientnet, minilm
+from revln.train import efficientnet
 from revln.train.class_names import ClassFeatures, load_class_names
 from revln.train.config import AlignConfig
-from revln.train.features import cached_features
-from revln.train.learner import ParameterGroup
+from revln.train.features import Augmentation, cached_features
+from revln.train.learner import ParameterGroup, layerwise
 from revln.train.loop import Draw, Result, Stage, run
 from revln.train.losses import info_nce
+from revln.train.pairs import AlignData, CaptionPairs, ClassPairs, Drawn, tells_sides
 from revln.train.progress import Progress
 from revln.train.run_directory import Metrics, RunDirectory
+from revln.train.text_encoders import Sentences, TextEncoder, TextPart, in_chunks, load_text_part, token_ids
 from revln.train.towers import ImageHead, TextTower
 
-__all__ = ["CAPTIONS_PER_IMAGE", "Align", "AlignData", "Towers", "align", "encode_in_chunks"]
+__all__ = ["Align", "Towers", "align"]
 
-CAPTIONS_PER_IMAGE = 5
 _SMOKE_PHOTOS = 64
-
-Sentences = list[list[int]]  # token ids of each
-
-
-@dataclass(frozen=True, slots=True)
-class AlignData:
-    """Where the training data lies.
-
-    Attributes:
-        images: folder of photos.
-        captions: caption file.
-        train: file with the names of the training photos, one a line.
-        dev: file with the names of the photos that are measured on.
-    """
-
-    images: Path
-    captions: Path
-    train: Path
-    dev: Path
-
-    @classmethod
-    def in_folder(cls, folder: Path) -> AlignData:
-        """The layout of Flickr8k: ``images/``, ``captions.txt``, ``train.txt``, ``dev.txt``."""
-        return cls(folder / "images", folder / "captions.txt", folder / "train.txt", folder / "dev.txt")
-
-    def read(self, split: Path, limit: int | None = None) -> dict[str, tuple[str, ...]]:
-        """Captions of the photos of a split file, by name.
-
-        Raises:
-            InputError: photos of the split have no captions, or are not in the folder.
-        """
-        captions, names = read_captions(self.captions), read_split(split)
-        known = [name for name in names if name in captions]
-        if len(known) < len(names):
-            strange = next(name for name in names if name not in captions)
-            raise InputError(
-                f"{split}: {len(known)} of its {len(names)} photos have captions in {self.captions}, {strange!r} has "
-                f"none, while the captions name {next(iter(captions))!r}: make the names of both files alike"
-            )
-        for name in names[:limit]:
-            if not (self.images / name).is_file():
-                raise InputError(f"{self.images / name}: no such photo, but {split} names it: put it there")
-        return {name: captions[name][:CAPTIONS_PER_IMAGE] for name in names[:limit]}
 
 
 class Towers(nn.Module):
-    """What is trained: both heads, the text encoder, and the temperatures of the two losses."""
+    """What is trained: both heads, the text encoder, and the temperatures of the losses."""
 
-    def __init__(self, config: AlignConfig, classifier: nn.Linear) -> None:
+    def __init__(self, config: AlignConfig, classifier: nn.Linear, encoder: TextEncoder) -> None:
         super().__init__()
         self.image = ImageHead(config, classifier)
-        self.text = TextTower(minilm.load_pretrained(config.text_dropout), config)
+        self.text = TextTower(encoder, config)
         self.scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.class_scale = nn.Parameter(torch.tensor(math.log(20.0)))
 
-    def joint(self, features: Tensor, sentences: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
-        """Unit rows of images, given their features, and of sentences."""
-        images = self.image.joint(features, self.image.classifier(features))
-        return images, encode_in_chunks(self.text, sentences)
+    def images(self, features: Tensor) -> Tensor:
+        """Unit rows [n, dim] of images, given their features."""
+        return self.image.joint(features, self.image.classifier(features))
 
-
-def encode_in_chunks(tower: TextTower, sentences: Sequence[Sequence[int]], chunk: int = 128) -> Tensor:
-    """Joint vectors [n, dim] of token ids, encoded in chunks of like length: a mixed batch is half padding."""
-    order = sorted(range(len(sentences)), key=lambda index: len(sentences[index]))
-    parts = []
-    for start in range(0, len(order), chunk):
-        ids, mask = pad([sentences[index] for index in order[start : start + chunk]])
-        # bfloat16 halves the time and more on processors that have it; weights and losses stay float32.
-        with torch.autocast("cpu", torch.bfloat16):
-            parts.append(tower.joint(torch.from_numpy(ids), torch.from_numpy(mask)).float())
-    return torch.cat(parts)[torch.from_numpy(np.argsort(order))]
-
-
-@dataclass(frozen=True, slots=True)
-class CaptionPairs:
-    """Photos with their captions.
-
-    Attributes:
-        features: of the photos in several views [n, views, 1280].
-        sentences: captions of each photo.
-    """
-
-    features: Tensor
-    sentences: Sequence[Sentences]
-
-    def draw(self, photos: npt.NDArray[np.int64], draw: Draw) -> tuple[Tensor, Sentences]:
-        """One view and one caption of each of these photos."""
-        views = draw.numpy.integers(self.features.shape[1], size=len(photos))
-        sentences = [self.sentences[i][draw.numpy.integers(len(self.sentences[i]))] for i in photos]
-        return self.features[torch.from_numpy(photos), torch.from_numpy(views)], sentences
-
-
-@dataclass(frozen=True, slots=True)
-class ClassPairs:
-    """The CNN's classes with their names.
-
-    Attributes:
-        features: draws what photos of a class would have.
-        sentences: names of each class.
-    """
-
-    features: ClassFeatures
-    sentences: Sequence[Sentences]
-
-    def draw(self, count: int, draw: Draw) -> tuple[Tensor, Sentences]:
-        """So many classes, each with one of its names."""
-        classes = draw.numpy.choice(len(self.sentences), count, replace=False)
-        sentences = [self.sentences[c][draw.numpy.integers(len(self.sentences[c]))] for c in classes]
-        return self.features.draw(torch.from_numpy(classes), draw.torch), sentences
-
-    def start(self, towers: Towers) -> None:
-        """Lets each class begin at the mean of its names, as the untrained text tower has them."""
-        owners = torch.repeat_interleave(torch.tensor([len(names) for names in self.sentences]))
-        with torch.no_grad():
-            vectors = encode_in_chunks(towers.text.eval(), [name for names in self.sentences for name in names])
-            sums = torch.zeros_like(towers.image.class_vectors).index_add_(0, owners, vectors)
-            towers.image.class_vectors.copy_(F.normalize(sums, dim=-1))
+    def texts(self, sentences: Sequence[Sequence[int]]) -> Tensor:
+        """Unit rows [n, dim] of token ids."""
+        return in_chunks(self.text.joint, sentences)
 
 
 class Align(Stage[Towers]):
-    """The stage: its data in memory, its towers, its two losses.
+    """The stage: its data in memory, its towers, its losses.
 
     Args:
         config: see ``AlignConfig``.
         data: photos and captions.
+        text: the text encoder to begin with.
         cache: directory of CNN features, which runs over the same photos share.
-        limit: take only so many photos of each split.
+        limit: take only so many photos of each split, and words.
     """
 
     config: AlignConfig
     weights_file: ClassVar[str] = "towers.safetensors"
     headline: ClassVar[tuple[str, ...]] = ("image_to_text_R@1", "text_to_image_R@1")
 
-    def __init__(self, config: AlignConfig, data: AlignData, cache: Path, limit: int | None = None) -> None:
+    def __init__(
+        self, config: AlignConfig, data: AlignData, text: TextPart, cache: Path, limit: int | None = None
+    ) -> None:
         self.config = config
-        train, dev = data.read(data.train, limit), data.read(data.dev, limit)
-        tokenizer = minilm.load_tokenizer()
-        tokenizer.enable_truncation(config.max_tokens)
+        languages = config.languages.split()
+        train, dev = (data.read(split, languages, limit) for split in (data.train, data.dev))
+        translated = data.read_translations(languages)
 
         def tokens(texts: Sequence[str]) -> Sentences:
-            return [encoding.ids for encoding in tokenizer.encode_batch(list(texts))]
+            return token_ids(text.tokenizer, texts, config.max_tokens)
 
-        def features(captions: Mapping[str, object], view: int, title: str) -> Tensor:
-            photos = [data.images / name for name in captions]
-            transform = Transform(config.image_size, config.max_aspect)
+        def features(names: Sequence[str], view: int, title: str) -> Tensor:
+            photos, transform = [data.images / name for name in names], Transform(config.image_size, config.max_aspect)
             progress = Progress(title, len(photos))
             return torch.from_numpy(cached_features(photos, config.vision, transform, view, cache, progress))
 
         views = [
-            features(train, view, f"features of view {view + 1} of {config.views}") for view in range(config.views)
+            features(list(train), view, f"features of view {view + 1} of {config.views}")
+            for view in range(config.views)
         ]
-        self.captions = CaptionPairs(torch.stack(views, dim=1), [tokens(texts) for texts in train.values()])
-        self.dev_features = features(dev, 0, "features of the dev photos")
-        self.dev_sentences = tokens([text for texts in dev.values() for text in texts])
-        self.dev_owners = np.repeat(np.arange(len(dev)), [len(texts) for texts in dev.values()])
+        said = {
+            language: [[*texts[language], *translated[name][language]] for name, texts in train.items()]
+            for language in languages
+        }
+        sided = [tells_sides([text for texts in said.values() for text in texts[row]]) for row in range(len(train))]
+        mirrored = [
+            [view > 0 and Augmentation.of_view(name, view).mirrored for view in range(config.views)] for name in train
+        ]
+        self.captions = CaptionPairs(
+            torch.stack(views, dim=1),
+            ~(np.array(sided)[:, None] & np.array(mirrored)),
+            {language: [tokens(texts) for texts in own] for language, own in said.items()},
+        )
+        self.dev_features = features(list(dev), 0, "features of the dev photos")
+        self.dev = {
+            language: Drawn(
+                torch.tensor([row for row, texts in enumerate(dev.values()) for _ in texts[language]]),
+                tokens([text for texts in dev.values() for text in texts[language]]),
+            )
+            for language in languages
+        }
+        for language, own in self.dev.items():
+            if not own.sentences:
+                raise InputError(
+                    f"{data.dev}: none of its photos has a caption in {language!r}: add some, or leave it out"
+                )
         self.steps = max(1, len(train) // config.batch_size)
 
         classifier = efficientnet.load_pretrained(config.vision)._fc
         torch.manual_seed(config.seed)  # here, since computing features draws random numbers and reading them does not
-        self.module = Towers(config, classifier)
+        self.module = Towers(config, classifier, text.encoder)
         photos = self.captions.features[:, 0]
         self.module.image.fit_statistics(photos)
-        self.classes = ClassPairs(ClassFeatures(photos, classifier), [tokens(names) for names in load_class_names()])
-        self.classes.start(self.module)
+        spoken = [[tokens(own) for own in load_class_names(language)] for language in languages]
+        names = [[named for named in of_class if named] for of_class in zip(*spoken, strict=True)]
+        self.classes = ClassPairs(ClassFeatures(photos, classifier), names)
+        self._start_class_vectors()
+        self.words = _words(text)[:limit] if config.words else []
+        with torch.no_grad():
+            self.meanings = in_chunks(self.module.text.eval().sentences, self.words) if self.words else None
 
     def groups(self) -> list[ParameterGroup]:
-        text = list(self.module.text.encoder.parameters())
-        known = {id(parameter) for parameter in (*text, *self.module.image.classifier.parameters())}
+        text = self.module.text.encoder
+        known = {id(parameter) for parameter in (*text.parameters(), *self.module.image.classifier.parameters())}
         heads = [parameter for parameter in self.module.parameters() if id(parameter) not in known]
-        return [ParameterGroup(heads, self.config.head_rate), ParameterGroup(text, self.config.text_rate)]
+        layers = layerwise(text.depths(), self.config.text_rate, self.config.layer_decay)
+        return [ParameterGroup(heads, self.config.head_rate), *layers]
 
     def losses(self, draw: Draw) -> Iterator[Tensor]:
         config, towers = self.config, self.module
-        order = draw.numpy.permutation(len(self.captions.sentences))
+        order = draw.numpy.permutation(len(self.captions.features))
         for step in range(self.steps):
             photos = order[step * config.batch_size : (step + 1) * config.batch_size]
-            loss = info_nce(*towers.joint(*self.captions.draw(photos, draw)), towers.scale)
+            loss = self._caption_loss(*self.captions.draw(photos, config.captions, draw))
             if config.prototypes:
-                pairs = towers.joint(*self.classes.draw(config.prototypes, draw))
-                loss = loss + config.prototype_weight * info_nce(*pairs, towers.class_scale)
+                features, names = self.classes.draw(config.prototypes, draw)
+                matched = info_nce(towers.images(features), towers.texts(names), towers.class_scale)
+                loss = loss + config.prototype_weight * matched
+            if config.words and self.meanings is not None:
+                chosen = draw.numpy.permutation(len(self.words))[: config.words]
+                now = in_chunks(towers.text.sentences, [self.words[place] for place in chosen])
+                kept = F.cosine_similarity(now, self.meanings[torch.from_numpy(chosen)]).mean()
+                loss = loss + config.word_weight * (1 - kept)
             yield loss
 
     def evaluate(self, module: Towers) -> Metrics:
-        """Recall on the dev split; ``score`` is the sum of all six."""
-        images, texts = module.joint(self.dev_features, self.dev_sentences)
-        recall = retrieval_recall(images.numpy(), texts.numpy(), self.dev_owners)
-        metrics = {f"{way}_{name}": value for way, values in recall.items() for name, value in values.items()}
+        """Recall on the dev split in each language; ``score`` is the sum of all."""
+        images, metrics = module.images(self.dev_features).numpy(), Metrics()
+        for place, (language, dev) in enumerate(self.dev.items()):
+            recall = retrieval_recall(images, module.texts(dev.sentences).numpy(), dev.rows.numpy())
+            prefix = f"{language}_" if place else ""
+            metrics |= {f"{prefix}{way}_{name}": value for way, own in recall.items() for name, value in own.items()}
         return {"score": round(sum(metrics.values()), 2), **metrics}
 
+    def _caption_loss(self, features: Tensor, drawn: dict[str, Drawn]) -> Tensor:
+        towers = self.module
+        images, losses, spoken = towers.images(features), [], []
+        for own in drawn.values():
+            if not own.sentences:
+                continue
+            texts = towers.texts(own.sentences)
+            losses.append(self._match(images, texts, torch.arange(len(images)), own.rows))
+            spoken.append((texts, own.rows))
+        for (texts, rows), (others, their_rows) in pairwise(spoken):
+            if self.config.translation_weight:
+                losses.append(self.config.translation_weight * self._match(texts, others, rows, their_rows))
+        return torch.stack(losses).sum()
 
-def align(config: AlignConfig, data: AlignData, out: Path, *, resume: bool = False, smoke: bool = False) -> Result:
+    def _match(self, left: Tensor, right: Tensor, left_rows: Tensor, right_rows: Tensor) -> Tensor:
+        """The contrastive loss; what belongs to no row of the other side is left out."""
+        left_kept, right_kept = torch.isin(left_rows, right_rows), torch.isin(right_rows, left_rows)
+        left, left_rows = left[left_kept], left_rows[left_kept]
+        right, right_rows = right[right_kept], right_rows[right_kept]
+        positives = left_rows[:, None] == right_rows
+        return info_nce(left, right, self.module.scale, positives, self.config.hardness)
+
+    @torch.no_grad()
+    def _start_class_vectors(self) -> None:
+        """Lets each class begin at the mean of its names, as the untrained text tower has them."""
+        names = [[name for named in of_class for name in named] for of_class in self.classes.sentences]
+        owners = torch.repeat_interleave(torch.tensor([len(own) for own in names]))
+        self.module.eval()
+        vectors = self.module.texts([name for own in names for name in own])
+        sums = torch.zeros_like(self.module.image.class_vectors).index_add_(0, owners, vectors)
+        self.module.image.class_vectors.copy_(F.normalize(sums, dim=-1))
+
+
+def align(
+    config: AlignConfig,
+    data: AlignData,
+    out: Path,
+    *,
+    text: Path | None = None,
+    resume: bool = False,
+    smoke: bool = False,
+) -> Result:
     """Trains the joint space and writes ``towers.safetensors`` with the best weights on the dev split.
 
     Args:
@@ -237,13 +218,26 @@ def align(config: AlignConfig, data: AlignData, out: Path, *, resume: bool = Fal
         data: photos and captions.
         out: directory of the run, see ``RunDirectory``. The cache of CNN features lies beside it, in ``features``, so
             that runs of one folder share it.
+        text: directory of a distillation, for the text encoders that start from one.
         resume: go on from the checkpoint in ``out``.
         smoke: a run of seconds over a handful of photos.
 
     Raises:
-        InputError: ``out`` does not fit, or photos and captions do not match.
+        InputError: ``out`` or ``text`` does not fit, or photos and captions do not match.
         TrainingError: see ``revln.train.loop.run``.
     """
     config = config.smoke() if smoke else config
+    part = load_text_part(config.text, config.text_layers, text, config.text_dropout)
     directory = RunDirectory(out, config, resume=resume)
-    return run(Align(config, data, out.parent / "features", _SMOKE_PHOTOS if smoke else None), directory)
+    if not directory.history:
+        part.save_tokenizer(out)
+    stage = Align(config, data, part, out.parent / "features", _SMOKE_PHOTOS if smoke else None)
+    return run(stage, directory)
+
+
+def _words(text: TextPart) -> Sentences:
+    """Every whole word of the vocabulary as a sentence."""
+    pieces = sorted(text.tokenizer.get_vocab())
+    start = "▁" if "▁" in pieces else ""  # MiniLM marks those that go on instead, with ##
+    words = [piece.removeprefix(start) for piece in pieces if piece.startswith(start) or not piece.isascii()]
+    return token_ids(text.tokenizer, [word for word in words if len(word) > 1 and word.isalnum()], 8)

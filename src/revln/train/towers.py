@@ -1,4 +1,4 @@
-"""The two towers of the joint space: a CNN for images and a Transformer for texts, each under a projection head.
+"""The two towers of the joint space: a CNN for images and an encoder for texts, each under a projection head.
 
 Training runs the heads alone over cached CNN features; export joins the head to its trunk.
 """
@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from revln.train import efficientnet
 from revln.train.config import AlignConfig
-from revln.train.minilm import MiniLM
+from revln.train.text_encoders import TextEncoder
 
 __all__ = ["ImageHead", "ImageTower", "Projection", "TextTower"]
 
@@ -127,15 +127,19 @@ class TextTower(nn.Module):
         config: widths and dropout.
     """
 
-    def __init__(self, encoder: MiniLM, config: AlignConfig) -> None:
+    def __init__(self, encoder: TextEncoder, config: AlignConfig) -> None:
         super().__init__()
         self.encoder = encoder
         self.projection = Projection(encoder.width, config.hidden, config.dim, config.text_dropout)
         self.visual_dim = config.visual_dim
 
+    def sentences(self, ids: Tensor, mask: Tensor) -> Tensor:
+        """What the encoder says, unit rows [n, width]."""
+        return F.normalize(self.encoder(ids, mask), dim=-1)
+
     def joint(self, ids: Tensor, mask: Tensor) -> Tensor:
         """The part that texts share with images, unit rows [n, dim]."""
-        sentences = F.normalize(self.encoder(ids, mask), dim=-1) * math.sqrt(self.encoder.width)
+        sentences = self.sentences(ids, mask) * math.sqrt(self.encoder.width)
         return F.normalize(self.projection(sentences), dim=-1)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
