@@ -72,9 +72,7 @@ def info(memory: MemoryPath = None) -> Reply:
 def delete(
     where: Where = None,
     ids: Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="This record; repeatable.")] = None,
-    missing_files: Annotated[
-        bool, typer.Option("--missing-files", help="The records whose file is gone.")
-    ] = False,
+    missing_files: Annotated[bool, typer.Option("--missing-files", help="The records whose file is gone.")] = False,
     purge: Annotated[
         bool, typer.Option("--purge", help="Remove every trace of all deleted records from the disk as well, now.")
     ] = False,
