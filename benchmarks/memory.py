@@ -19,7 +19,7 @@ Measured at each size from 10,000 records on, at the last size in full:
 Other databases (USearch, hnswlib, LanceDB, Chroma, Qdrant's local mode; ``pip install -r benchmarks/peers.txt`` into
 an environment whose interpreter is given as ``--peers``) get 100,000 of the same vectors, each in a process of its
 own, with their own defaults but for the metric, and then as thorough as 0.95 takes; see ``memory_peers.py``.
-Takes about 25 minutes on two cores.
+Takes about half an hour on two cores.
 """
 
 from __future__ import annotations
