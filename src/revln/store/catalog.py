@@ -37,8 +37,6 @@ _LOCK = "index.lock"
 _GRACE_SECONDS = 600.0  # readers of an older version may still be about to open what no catalogue lists any more
 _DROP_SECONDS = 10.0  # less than other writers wait for the memory, which may be locked meanwhile
 
-Covered = dict[int, tuple[str, int]]
-
 
 @dataclass(frozen=True, slots=True)
 class IndexLimits:

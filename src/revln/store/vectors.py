@@ -98,8 +98,7 @@ class VectorIndex:
         """Number of vectors."""
         modal = self._modal[modality]
         indexed = (
-            living.segment.facts.vectors if living.alive is None else int(living.alive.vectors.sum())
-            for living in modal.living
+            living.segment.facts.vectors if living.alive is None else living.alive.count for living in modal.living
         )
         return sum(indexed) + self.count_exact(modality)
 

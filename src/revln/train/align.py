@@ -33,7 +33,15 @@ from revln.train.losses import info_nce
 from revln.train.pairs import AlignData, CaptionPairs, ClassPairs, Drawn, tells_sides
 from revln.train.progress import Progress
 from revln.train.run_directory import Metrics, RunDirectory
-from revln.train.text_encoders import Sentences, TextEncoder, TextPart, in_chunks, load_text_part, token_ids
+from revln.train.text_encoders import (
+    Sentences,
+    TextEncoder,
+    TextPart,
+    in_chunks,
+    load_text_part,
+    save_tokenizer,
+    token_ids,
+)
 from revln.train.towers import ImageHead, TextTower
 
 __all__ = ["Align", "Towers", "align"]
@@ -153,7 +161,7 @@ class Align(Stage[Towers]):
                 features, names = self.classes.draw(config.prototypes, draw)
                 matched = info_nce(towers.images(features), towers.texts(names), towers.class_scale)
                 loss = loss + config.prototype_weight * matched
-            if config.words and self.meanings is not None:
+            if self.meanings is not None:
                 chosen = draw.numpy.permutation(len(self.words))[: config.words]
                 now = in_chunks(towers.text.sentences, [self.words[place] for place in chosen])
                 kept = F.cosine_similarity(now, self.meanings[torch.from_numpy(chosen)]).mean()
@@ -230,7 +238,7 @@ def align(
     part = load_text_part(config.text, config.text_layers, text, config.text_dropout)
     directory = RunDirectory(out, config, resume=resume)
     if not directory.history:
-        part.save_tokenizer(out)
+        save_tokenizer(part.tokenizer, out)
     stage = Align(config, data, part, out.parent / "features", _SMOKE_PHOTOS if smoke else None)
     return run(stage, directory)
 

@@ -15,16 +15,18 @@ from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from revln.errors import InputError
+from revln.models.bundle import TOKENIZER
 from revln.sources import read_captions
 from revln.train import minilm
 from revln.train.bilingual import build_tokenizer, starting_vectors
-from revln.train.checkpoint import replacing
+from revln.train.cache import cached_array
 from revln.train.class_names import load_class_names
 from revln.train.config import DistilConfig
 from revln.train.dictionary import read_dictionary
@@ -32,7 +34,7 @@ from revln.train.learner import ParameterGroup
 from revln.train.loop import Draw, Result, Stage, run
 from revln.train.progress import Progress
 from revln.train.run_directory import Metrics, RunDirectory
-from revln.train.text_encoders import TOKENIZER_FILE, WEIGHTS_FILE, Sentences, in_chunks, make_encoder, token_ids
+from revln.train.text_encoders import WEIGHTS_FILE, Sentences, in_chunks, make_encoder, save_tokenizer, token_ids
 
 __all__ = ["Distil", "DistilData", "distil"]
 
@@ -188,27 +190,24 @@ def distil(config: DistilConfig, data: DistilData, out: Path, *, resume: bool = 
     if smoke:
         config, data = config.smoke(), data.cut(_SMOKE_TEXTS)
     directory = RunDirectory(out, config, resume=resume)
-    file = out / TOKENIZER_FILE
+    file = out / TOKENIZER
     if not (resume and file.exists()):
         sentences = [right for _, right in data.pairs] + list(data.chinese)
         tokenizer = build_tokenizer(minilm.load_tokenizer().get_vocab(), sentences, config.chinese_pieces)
-        with replacing(file) as draft:
-            tokenizer.save(str(draft))
+        save_tokenizer(tokenizer, out)
     return run(Distil(config, data, Tokenizer.from_file(str(file)), out.parent / "features"), directory)
 
 
 def _teach(texts: Sequence[str], cache: Path) -> Tensor:
     """MiniLM's unit vectors [n, 384] of texts, float16; read from ``cache`` where they were made before."""
     file = cache / f"minilm-{hashlib.blake2b(chr(0).join(texts).encode(), digest_size=12).hexdigest()}.npy"
-    if file.exists():
-        return torch.from_numpy(np.load(file))
-    teacher, tokenizer = minilm.load_pretrained().eval(), minilm.load_tokenizer()
-    progress = Progress("texts read by MiniLM", len(texts))
-    with torch.inference_mode():
-        sentences = token_ids(tokenizer, texts, 64)
-        vectors = F.normalize(in_chunks(teacher, sentences, _TEACHER_CHUNK, progress), dim=-1).half()
-    cache.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial.npy")
-    np.save(partial, vectors.numpy())
-    partial.replace(file)
-    return vectors
+
+    def read() -> npt.NDArray[np.float16]:
+        progress = Progress("texts read by MiniLM", len(texts))
+        sentences = token_ids(minilm.load_tokenizer(), texts, 64)
+        with torch.inference_mode():
+            vectors = in_chunks(minilm.load_pretrained().eval(), sentences, _TEACHER_CHUNK, progress)
+            half: npt.NDArray[np.float16] = F.normalize(vectors, dim=-1).half().numpy()
+        return half
+
+    return torch.from_numpy(cached_array(file, read))

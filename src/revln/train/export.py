@@ -171,22 +171,25 @@ def _draft_card(config: AlignConfig, terms: str, directory: Path) -> Card:
 def _measure(model: Model, data: AlignData, unrelated: Sequence[str]) -> tuple[BackgroundCalibration, dict[str, Any]]:
     dev = data.read(data.dev, model.card.languages)
     image_vectors = model.encode_images([data.images / name for name in dev])
-    numbers: dict[str, Any] = {}
-    calibrations: list[BackgroundCalibration] = []
-    for language in model.card.languages:
-        owners = np.array([row for row, texts in enumerate(dev.values()) for _ in texts[language]])
-        text_vectors = model.encode_texts([text for texts in dev.values() for text in texts[language]])
-        recall = retrieval_recall(image_vectors, text_vectors, owners)
-        numbers["dev split" if not numbers else f"dev split, {language}"] = {
-            **recall,
+    said = {
+        language: (
+            np.array([row for row, texts in enumerate(dev.values()) for _ in texts[language]]),
+            model.encode_texts([text for texts in dev.values() for text in texts[language]]),
+        )
+        for language in model.card.languages
+    }
+    first = model.card.languages[0]  # the sentences that fit nothing are in this one
+    owners, text_vectors = said[first]
+    calibration = BackgroundCalibration.fit(image_vectors, text_vectors, owners, model.encode_texts(unrelated))
+    numbers = {
+        "dev split" if language == first else f"dev split, {language}": {
+            **retrieval_recall(image_vectors, vectors, rows),
             "images": len(dev),
             "command": _MEASURE,
         }
-        if not calibrations:  # the sentences that fit nothing are in the first language
-            calibrations.append(
-                BackgroundCalibration.fit(image_vectors, text_vectors, owners, model.encode_texts(unrelated))
-            )
-    return calibrations[0], numbers
+        for language, (rows, vectors) in said.items()
+    }
+    return calibration, numbers
 
 
 def _hashes(directory: Path, names: Sequence[str]) -> dict[str, str]:

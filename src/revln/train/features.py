@@ -20,6 +20,7 @@ from PIL import Image, ImageEnhance
 
 from revln.images import Transform, open_image
 from revln.train import efficientnet
+from revln.train.cache import cached_array
 from revln.train.onnx_files import export_onnx
 from revln.train.progress import Progress
 
@@ -91,15 +92,7 @@ def cached_features(
         stat = path.stat()
         key.update(repr((path.name, stat.st_size, stat.st_mtime_ns)).encode())
     file = cache / f"{key.hexdigest()}.npy"
-    if file.exists():
-        loaded: npt.NDArray[np.float32] = np.load(file)
-        return loaded
-    features = _compute(paths, variant, transform, view, progress)
-    cache.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial.npy")
-    np.save(partial, features)
-    partial.replace(file)
-    return features
+    return cached_array(file, lambda: _compute(paths, variant, transform, view, progress))
 
 
 class PooledTrunk(torch.nn.Module):

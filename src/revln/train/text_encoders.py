@@ -15,14 +15,15 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from revln.errors import ConfigError, InputError
+from revln.models.bundle import TOKENIZER
 from revln.text import pad
 from revln.train import minilm
+from revln.train.checkpoint import replacing
 from revln.train.gru import GRUEncoder
 from revln.train.progress import Progress
 from revln.train.transformer import TransformerEncoder
 
 __all__ = [
-    "TOKENIZER_FILE",
     "WEIGHTS_FILE",
     "Sentences",
     "TextEncoder",
@@ -30,10 +31,10 @@ __all__ = [
     "in_chunks",
     "load_text_part",
     "make_encoder",
+    "save_tokenizer",
     "token_ids",
 ]
 
-TOKENIZER_FILE = "tokenizer.json"
 WEIGHTS_FILE = "encoder.safetensors"
 _CHUNK = 128
 
@@ -53,11 +54,6 @@ class TextPart:
 
     encoder: TextEncoder
     tokenizer: Tokenizer
-
-    def save_tokenizer(self, run: Path) -> None:
-        """Puts the tokenizer into the directory of a run, from where it is exported."""
-        self.tokenizer.no_truncation()
-        self.tokenizer.save(str(run / TOKENIZER_FILE))
 
 
 def make_encoder(kind: EncoderKind, vocabulary: int, layers: int, dropout: float) -> TextEncoder:
@@ -87,7 +83,7 @@ def load_text_part(kind: EncoderKind, layers: int, run: Path | None, dropout: fl
         return TextPart(minilm.load_pretrained(dropout), minilm.load_tokenizer())
     if run is None:
         raise InputError(f"the text encoder {kind} starts from a distillation: give its directory with --text")
-    for name in ("config.json", WEIGHTS_FILE, TOKENIZER_FILE):
+    for name in ("config.json", WEIGHTS_FILE, TOKENIZER):
         if not (run / name).exists():
             raise InputError(f"{run / name}: missing: make it with revln train distil --out {run}")
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
@@ -96,10 +92,21 @@ def load_text_part(kind: EncoderKind, layers: int, run: Path | None, dropout: fl
             f"{run}: holds a {config['encoder']} of {config['layers']} layers, not a {kind} of {layers}: give another "
             "directory, or change text and text_layers in the configuration"
         )
-    tokenizer = Tokenizer.from_file(str(run / TOKENIZER_FILE))
+    tokenizer = Tokenizer.from_file(str(run / TOKENIZER))
     encoder = make_encoder(kind, tokenizer.get_vocab_size(), layers, dropout)
     encoder.load_state_dict(load_file(run / WEIGHTS_FILE))
     return TextPart(encoder, tokenizer)
+
+
+def save_tokenizer(tokenizer: Tokenizer, run: Path) -> None:
+    """Puts a tokenizer into the directory of a run, from where it is exported.
+
+    Raises:
+        TrainingError: it cannot be written.
+    """
+    tokenizer.no_truncation()
+    with replacing(run / TOKENIZER) as draft:
+        tokenizer.save(str(draft))
 
 
 def token_ids(tokenizer: Tokenizer, texts: Sequence[str], most: int) -> Sentences:
