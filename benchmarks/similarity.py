@@ -41,7 +41,7 @@ def pooled(photos: Sequence[Path], model: revln.Model, variant: str) -> Embeddin
     """Pooled vectors of the CNN alone, over the same pixels as the bundle sees."""
     with tempfile.TemporaryDirectory(prefix="revln-") as cache:
         progress = Progress("CNN features", len(photos))
-        return unit(cached_features(photos, variant, model.encoder.transform, 0, Path(cache), progress))
+        return unit(cached_features(photos, variant, model.encoder.transform, 0, Path(cache), progress).pooled.numpy())
 
 
 @torch.inference_mode()

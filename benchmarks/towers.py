@@ -31,7 +31,7 @@ from revln.train import efficientnet, minilm
 from revln.train.align import CAPTIONS_PER_IMAGE, AlignData, encode_in_chunks
 from revln.train.class_names import ClassFeatures, load_class_names
 from revln.train.config import AlignConfig
-from revln.train.features import PooledTrunk, cached_features
+from revln.train.features import Trunk, cached_features
 from revln.train.losses import info_nce
 from revln.train.onnx_files import export_onnx
 from revln.train.progress import Progress
@@ -77,7 +77,7 @@ def throughput(variant: str, side: int) -> tuple[float, float]:
     """Photos a second of the bare CNN, one stream a core, and megabytes of its weights in half precision."""
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "trunk.onnx"
-        trunk = PooledTrunk(variant).eval()
+        trunk = Trunk(variant).eval()
         export_onnx(trunk, {"pixels": torch.zeros(1, side, side, 3, dtype=torch.uint8)}, ["features"], file)
         session = open_session(file, threads=1)
         pixels = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
@@ -135,7 +135,7 @@ def main() -> None:
 
         def features(paths: list[Path]) -> torch.Tensor:
             progress = Progress(f"features of {choice}", len(paths))  # noqa: B023
-            return torch.from_numpy(cached_features(paths, variant, transform, 0, given.cache, progress))  # noqa: B023
+            return cached_features(paths, variant, transform, 0, given.cache, progress).pooled  # noqa: B023
 
         train_features = features([data.images / name for name in train])
         dev_features = features([data.images / name for name in dev])

@@ -12,7 +12,7 @@ import pytest
 from revln.errors import MemoryStoreError
 from revln.store import RecordTable, Row, VectorIndex
 from revln.store.catalog import IndexLimits, covering_segments, index_directory, keep_index
-from revln.store.segment import VECTORS, SegmentFacts
+from revln.store.segment import VECTORS, Probe, Segment, SegmentFacts, lists_file
 from revln.types import Candidate, Embedding, Modality
 
 LIMITS = IndexLimits(exact=0, uncovered=64, segment=300, merged=2)
@@ -253,3 +253,67 @@ def test_a_filter_finds_the_same_however_often_it_is_used(table: RecordTable) ->
                 np.testing.assert_array_equal(first.row_ids, other.row_ids)
                 np.testing.assert_allclose(first.scores, other.scores, rtol=1e-5)
                 np.testing.assert_array_equal(first.text_numbers, other.text_numbers)
+
+
+def indexed(table: RecordTable, rng: np.random.Generator) -> tuple[Rows, VectorIndex, Path]:
+    """Photos in one segment, its index opened, and the directory of the segment."""
+    rows = rows_of(range(150), rng)
+    table.upsert(list(rows.values()))
+    keep_index(table.refresh(), TEXT_DIM, LIMITS)
+    (directory,) = covering_segments(table.snapshot, "image")
+    return rows, VectorIndex(table.snapshot), directory
+
+
+def shared_query(rng: np.random.Generator) -> Embedding:
+    """A query as texts give it."""
+    query = unit(rng.standard_normal(DIM))
+    query[TEXT_DIM:] = 0
+    return query
+
+
+def test_codes_are_kept_in_memory_from_the_second_search_on(table: RecordTable) -> None:
+    rng = np.random.default_rng(13)
+    _, index, directory = indexed(table, rng)
+    query = shared_query(rng)
+    first = index.search(query, 5, "image")
+    index.search(query, 5, "image")
+    file = directory / lists_file(TEXT_DIM)
+    with file.open("rb+") as stream:  # in place: a mapped file would show it
+        stream.write(bytes(file.stat().st_size))
+    again = index.search(query, 5, "image")
+    np.testing.assert_array_equal(again.row_ids, first.row_ids)
+    np.testing.assert_array_equal(again.scores, first.scores)
+
+
+def test_a_segment_that_was_replaced_is_searched_on(table: RecordTable) -> None:
+    rng = np.random.default_rng(14)
+    _, index, directory = indexed(table, rng)
+    query = shared_query(rng)
+    first = index.search(query, 5, "image")
+    shutil.rmtree(directory)
+    for _ in range(3):
+        np.testing.assert_array_equal(index.search(query, 5, "image").row_ids, first.row_ids)
+
+
+def test_more_codes_are_fetched_until_none_that_was_left_out_can_be_among_the_best(
+    table: RecordTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With errors as large as this, every vector has to be compared."""
+    rng = np.random.default_rng(15)
+    rows, _, _ = indexed(table, rng)
+    monkeypatch.setattr("revln.store.segment._DEVIATIONS", 1e6)
+    monkeypatch.setattr("revln.store.vectors._CODES", 4)
+    asked: list[int] = []
+    probe = Segment.probe
+
+    def counted(self: Segment, query: Embedding, wanted: int, *arguments: object, **options: object) -> Probe:
+        asked.append(wanted)
+        return probe(self, query, wanted, *arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Segment, "probe", counted)
+    query = shared_query(rng)
+    found = VectorIndex(table.snapshot).search(query, 3, "image")
+    np.testing.assert_allclose(found.scores, [score for _, score, _ in expected(rows, query, 3, "image")], atol=1e-6)
+    assert asked[0] == 12
+    assert asked == sorted(set(asked))
+    assert asked[-1] >= len(rows) * 6 // 7

@@ -78,17 +78,16 @@ def test_which_captions_tell_sides(text: str, tells: bool) -> None:
 
 
 def pairs(sentences: dict[str, list[list[list[int]]]]) -> CaptionPairs:
-    """Three photos, whose feature is their number and that of the view; the caption of the first tells sides."""
-    features = torch.tensor([[[photo, view] for view in range(4)] for photo in range(3)])
+    """Three photos in four views, of which two are mirrored; the caption of the first photo tells sides."""
     mirrored = np.array([False, True, False, True])
-    return CaptionPairs(features, ~(np.array([True, False, False])[:, None] & mirrored), sentences)
+    return CaptionPairs(~(np.array([True, False, False])[:, None] & mirrored), sentences)
 
 
 def test_draws_captions_of_each_photo_and_language() -> None:
     """Three captions a photo, some of them more than once; none of a photo that has none in the language."""
     drawn_from = pairs({"en": [[[1], [2]], [[3]], [[4], [5], [6]]], "zh": [[[7]], [], [[8], [9]]]})
-    features, drawn = drawn_from.draw(np.array([2, 1, 0]), 3, Draw.of_epoch(0, 0))
-    assert features[:, 0].tolist() == [2, 1, 0]
+    views, drawn = drawn_from.draw(np.array([2, 1, 0]), 3, Draw.of_epoch(0, 0))
+    assert len(views) == 3
     assert drawn["en"].rows.tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
     assert drawn["zh"].rows.tolist() == [0, 0, 0, 2, 2, 2]
     owned = [{4, 5, 6}, {3}, {1, 2}]
@@ -101,7 +100,7 @@ def test_mirror_images_are_not_drawn_for_captions_that_tell_sides() -> None:
     drawn_from, draw = pairs({"en": [[[1]], [[2]], [[3]]]}), Draw.of_epoch(0, 0)
     views = {photo: set[int]() for photo in range(3)}
     for _ in range(60):
-        for photo, view in drawn_from.draw(np.arange(3), 1, draw)[0].tolist():
+        for photo, view in enumerate(drawn_from.draw(np.arange(3), 1, draw)[0].tolist()):
             views[photo].add(view)
     assert views == {0: {0, 2}, 1: {0, 1, 2, 3}, 2: {0, 1, 2, 3}}
 

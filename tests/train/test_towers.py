@@ -86,6 +86,45 @@ def test_packaged_weights_fit(variant: str) -> None:
         assert model.classify(features).shape == (2, 1000)
 
 
+def test_the_last_blocks_give_what_the_whole_cnn_gives() -> None:
+    trunk = efficientnet.load_pretrained("lite2")
+    pixels = torch.randn(2, 3, 96, 96)
+    with torch.inference_mode():
+        expected = trunk(pixels)
+        for blocks in (0, 1, 6):
+            found = efficientnet.Top(trunk, blocks).pooled(trunk.below(pixels, blocks))
+            torch.testing.assert_close(found, expected, atol=1e-4, rtol=1e-3)
+        rough = efficientnet.Top(trunk, 6)(trunk.below(pixels, 6))
+    assert torch.nn.functional.cosine_similarity(rough, expected).min() > 0.999
+
+
+def test_training_the_last_blocks_changes_nothing_else() -> None:
+    trunk = efficientnet.load_pretrained("lite0")
+    before = {name: tensor.clone() for name, tensor in trunk.state_dict().items()}
+    top = efficientnet.Top(trunk, 2).train()
+    optimizer = torch.optim.SGD(top.parameters(), 0.1)
+    with torch.no_grad():
+        maps = trunk.below(torch.randn(2, 3, 64, 64), 2)
+    top(maps).square().sum().backward()
+    optimizer.step()
+    changed = {name for name, tensor in trunk.state_dict().items() if not tensor.equal(before[name])}
+    trained = {"_blocks.14", "_blocks.15", "_conv_head", "_bn1"}
+    assert {name.rsplit(".", 1)[0] for name in changed if "_blocks" not in name} == {"_conv_head", "_bn1"}
+    assert all(name.startswith(tuple(trained)) for name in changed)
+    assert not any("running" in name for name in changed)
+    assert [len(layer) for layer in top.depths()] == [9, 9, 3]
+
+
+def test_features_that_stay_cost_nothing() -> None:
+    torch.manual_seed(0)
+    head = ImageHead(CONFIG, efficientnet.load_pretrained("lite0")._fc)
+    features = torch.rand(12, 1280)
+    head.fit_statistics(features)
+    assert head.change(features, features) == pytest.approx(0, abs=1e-6)
+    near, far = (head.change(features, features + step) for step in (0.01, 0.1))
+    assert 0 < near < far
+
+
 def test_image_head_keeps_text_order() -> None:
     """The coordinates of images alone change no order among images for a text, and none among texts for an image."""
     torch.manual_seed(0)

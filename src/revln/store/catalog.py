@@ -34,7 +34,7 @@ __all__ = ["INDEX_DIRECTORY", "IndexLimits", "covering_segments", "drop_index", 
 INDEX_DIRECTORY = "index"
 _CATALOG = "catalog.json"
 _LOCK = "index.lock"
-_GRACE_SECONDS = 600.0  # readers of an older version may still be about to open what no catalogue lists any more
+_GRACE_SECONDS = 60.0  # readers of an older version may still be about to open what no catalogue lists any more
 _DROP_SECONDS = 10.0  # less than other writers wait for the memory, which may be locked meanwhile
 
 

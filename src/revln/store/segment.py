@@ -1,8 +1,9 @@
 """One immutable part of the vector index: inverted lists of 8-bit codes, with the vectors themselves beside them.
 
 A segment covers some fragments of the table. Which of its vectors still count is never written down: a fragment only
-ever loses rows, so what is alive follows from the version being searched. Everything is mapped into memory, so a
-search reads the few lists and vectors that it looks at.
+ever loses rows, so what is alive follows from the version being searched. One search reads the few
+lists and vectors that it looks at, out of mapped files. A process that goes on searching keeps the codes in memory,
+since mapped files stay there at the system's pleasure only.
 
 Lists: inverted files with scalar quantization, as FAISS has them (Douze et al., 2024, arXiv 2401.08281). The codes
 find candidates; the vectors then give the exact cosines. Each segment has lists of its own, trained on its own
@@ -14,9 +15,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import threading
 import weakref
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -35,6 +38,7 @@ __all__ = [
     "STARTS",
     "VECTORS",
     "Filter",
+    "Probe",
     "Segment",
     "SegmentFacts",
     "digest",
@@ -45,10 +49,10 @@ VECTORS, ROW_IDS, ADDRESSES, STARTS = "vectors.npy", "row_ids.npy", "addresses.n
 _FACTS = "segment.json"
 _PROBED = 0.0235  # share of the lists looked at, for a recall@10 of 0.97 with queries by text (benchmarks/memory.py)
 _FEWEST_PROBED = 24
-_CANDIDATES = 40  # codes fetched at least
 _DEVIATIONS = 4.0  # a score by codes is off by more once in ten thousand times
 _FEW = 8192  # vectors that are read one by one: mapped, each would bring sixteen pages into memory
 _BATCH = 65_536
+_KEPT_FROM = 2  # search from which on a process keeps the narrowest lists in memory: 100 MB of a full segment
 _NARROW = _FEW  # vectors that a filter keeps in memory: 12 MB of a segment
 _EXHAUSTIVE = 0.25  # share of the vectors asked for from which on codes do not pay
 
@@ -109,33 +113,61 @@ class SegmentFacts:
             raise damaged(directory) from error
 
 
-@dataclass(slots=True, eq=False)
-class Filter:
-    """The vectors of a segment that may be found.
+@dataclass(frozen=True, slots=True, eq=False)
+class Probe:
+    """What codes say.
 
     Attributes:
+        scores: rough scores [n], best first.
+        places: where the vectors lie [n].
+        error: by how much such a score is off at most.
+    """
+
+    scores: Embedding
+    places: npt.NDArray[np.intp]
+    error: float
+
+
+class Filter:
+    """The vectors of a segment that may be found; what of it a search needs is worked out when it is needed.
+
+    Args:
         rows: marks the rows [r] that they belong to.
-        vectors: marks them [n].
-        selector: the same for FAISS.
-        bits: what ``selector`` points to.
+        starts: first vector [r] of each row of the segment.
+        lengths: number of vectors [r] of each.
+
+    Attributes:
+        rows: marks the rows [r].
         count: number of the vectors.
         share: of all vectors of the segment.
         searches: number of searches with this filter so far.
         held: places and leading dimensions of the vectors, once they are kept in memory.
     """
 
-    rows: Mask
-    vectors: Mask
-    selector: Any
-    bits: npt.NDArray[np.uint8]
-    count: int = field(init=False)
-    share: float = field(init=False)
-    searches: int = 0
-    held: tuple[npt.NDArray[np.intp], Embedding] | None = None
+    def __init__(self, rows: Mask, starts: npt.NDArray[np.int64], lengths: npt.NDArray[np.int64]) -> None:
+        self.rows = rows
+        self._starts, self._lengths = starts, lengths
+        self.count = int(lengths[rows].sum())
+        self.share = self.count / max(1, int(lengths.sum()))
+        self.searches = 0
+        self.held: tuple[npt.NDArray[np.intp], Embedding] | None = None
 
-    def __post_init__(self) -> None:
-        self.count = int(self.vectors.sum())
-        self.share = self.count / len(self.vectors)
+    @cached_property
+    def places(self) -> npt.NDArray[np.intp]:
+        """Where the vectors lie [count], ascending."""
+        lengths = self._lengths[self.rows]
+        shifts = self._starts[self.rows] - (np.cumsum(lengths) - lengths)
+        places: npt.NDArray[np.intp] = np.repeat(shifts, lengths) + np.arange(self.count)
+        return places
+
+    @cached_property
+    def selector(self) -> Any:
+        """The same for FAISS."""
+        import faiss
+
+        # FAISS keeps no reference to the bits, so they stay here.
+        self._bits = np.packbits(np.repeat(self.rows, self._lengths), bitorder="little")
+        return faiss.IDSelectorBitmap(self._bits)
 
 
 class Segment:
@@ -156,6 +188,8 @@ class Segment:
 
         self.directory = directory
         self.facts = SegmentFacts.read(directory)
+        self._faiss = faiss
+        self._searches, self._counting = 0, threading.Lock()
         try:
             # As plain arrays: NumPy takes ten times as long to pick a few elements of its own class of mapped ones.
             arrays = [np.load(directory / name, mmap_mode="r") for name in (VECTORS, ROW_IDS, ADDRESSES, STARTS)]
@@ -163,23 +197,17 @@ class Segment:
             self._vectors, self.row_ids, self.addresses, self._starts = (array.view(np.ndarray) for array in arrays)
             self._file = os.open(directory / VECTORS, os.O_RDONLY)
             weakref.finalize(self, os.close, self._file)
-            self._lists = {
-                width: faiss.read_index(str(directory / lists_file(width)), faiss.IO_FLAG_MMAP_IFC)
-                for width in self.facts.widths
-            }
-        except (OSError, ValueError, EOFError, RuntimeError) as error:
+        except (OSError, ValueError, EOFError) as error:
             raise damaged(directory) from error
+        self._lists = {width: self._open_lists(width, mapped=True) for width in self.facts.widths}
         shapes = (len(self._vectors), len(self.row_ids), len(self.addresses), len(self._starts))
         totals = {lists.ntotal for lists in self._lists.values()}
         if shapes != (self.facts.vectors, *[self.facts.rows] * 3) or totals != {self.facts.vectors}:
             raise damaged(directory)
-        self._faiss = faiss
 
     def filter(self, rows: Mask) -> Filter:
         """The filter that lets the marked rows [r] pass."""
-        vectors = np.repeat(rows, self._lengths)
-        bits = np.packbits(vectors, bitorder="little")
-        return Filter(rows, vectors, self._faiss.IDSelectorBitmap(bits), bits)
+        return Filter(rows, self._starts, self._lengths)
 
     def rows_in(self, sorted_row_ids: RowIds) -> Mask:
         """Marks [r] the rows whose id is among some, ascending."""
@@ -202,39 +230,77 @@ class Segment:
         vectors: Embedding = self._vectors[places]
         return vectors
 
-    def search(self, query: Embedding, k: int, allowed: Filter | None, *, exact: bool = False) -> VectorMatches:
-        """The ``k`` rows whose best vector is nearest to a query [width], [1, k], with exact scores.
+    def exactly(self, query: Embedding, k: int, allowed: Filter | None) -> VectorMatches | None:
+        """The ``k`` rows [1, k] whose best vector is nearest to a query [width]; ``None`` where codes find them sooner.
 
-        What few rows may be found is searched in every list, hence exactly; so is anything when ``exact`` is asked for.
+        They do unless few vectors may be found, or nearly as many are asked for.
         """
-        width = next((width for width in self.facts.widths if width >= len(query)), self.facts.widths[-1])
-        if len(query) < width:
-            query = np.pad(query, (0, width - len(query)))
         query = query[: self._vectors.shape[1]]
         share = 1.0 if allowed is None else allowed.share
         if share == 0:
             return no_matches(1)
         if k >= _EXHAUSTIVE * share * self.facts.vectors:
-            return self._scored(query, self._every(allowed), k)
+            return self.scored(query, np.arange(self.facts.vectors) if allowed is None else allowed.places, k)
         if allowed is not None and (held := self._held(allowed, len(query))) is not None:
             return self._best(held[0], held[1][:, : len(query)] @ query, k)
-        lists = self._lists[width]
+        return None
+
+    def probe(self, query: Embedding, wanted: int, allowed: Filter | None, *, every_list: bool) -> Probe:
+        """The vectors that look nearest to a query [width] by their codes.
+
+        Args:
+            query: what to be near to.
+            wanted: how many.
+            allowed: what may be found; ``None`` for all.
+            every_list: look into all lists, not only into those near the query.
+        """
+        width = next((width for width in self.facts.widths if width >= len(query)), self.facts.widths[-1])
+        query = np.pad(query, (0, max(0, width - len(query))))[:width]
+        lists = self._lists_over(width)
+        share = 1.0 if allowed is None else allowed.share
         wide = int(np.ceil(max(_FEWEST_PROBED, _PROBED * lists.nlist) / share))
-        probed = lists.nlist if exact else min(lists.nlist, wide)
-        options = {"nprobe": probed} if allowed is None else {"nprobe": probed, "sel": allowed.selector}
+        options = {"nprobe": lists.nlist if every_list else min(lists.nlist, wide)}
+        if allowed is not None:
+            options["sel"] = allowed.selector
+        wanted = min(wanted, self.facts.vectors)
         parameters = self._faiss.SearchParametersIVF(**options)
-        wanted = max(_CANDIDATES, 2 * k)
+        rough, places = lists.search(np.ascontiguousarray(query[None]), wanted, params=parameters)
+        found = places[0] >= 0
         # The differences in each dimension are independent of the query, so their sum spreads like a random walk.
         largest = self.facts.errors[self.facts.widths.index(width)] * float(np.linalg.norm(query))
-        error = _DEVIATIONS * largest / width**0.5
-        while True:
-            rough, places = lists.search(np.ascontiguousarray(query[None, :width]), wanted, params=parameters)
-            complete = places[0, -1] < 0 or wanted >= self.facts.vectors
-            found = self._scored(query, places[0][places[0] >= 0], k)
-            # Nothing that was left out is better than the last rough score and the error together.
-            if complete or (found.scores.shape[1] == k and found.scores[0, -1] >= rough[0, -1] + error):
-                return found
-            wanted = min(4 * wanted, self.facts.vectors)
+        return Probe(rough[0][found], places[0][found], _DEVIATIONS * largest / width**0.5)
+
+    def scored(self, query: Embedding, places: npt.NDArray[np.intp], k: int) -> VectorMatches:
+        """The ``k`` best rows [1, k] among the vectors at some places, by exact scores."""
+        query = query[: self._vectors.shape[1]]
+        places = np.sort(places)
+        scores = np.empty(len(places), np.float32)
+        for start in range(0, len(places), _BATCH):
+            part = slice(start, start + _BATCH)
+            scores[part] = self._read(places[part], len(query)) @ query
+        return self._best(places, scores, k)
+
+    def _lists_over(self, width: int) -> Any:
+        """The lists over the leading dimensions.
+
+        One search reads what it looks at. A process that searches again keeps the narrowest lists in memory, since
+        the system may take mapped files away at any time, and a search looks at a few thousand places in them.
+        """
+        if width == self.facts.widths[0] and self._searches < _KEPT_FROM:
+            with self._counting:
+                self._searches += 1
+                if self._searches == _KEPT_FROM:
+                    with suppress(MemoryStoreError):  # replaced and removed meanwhile: what is mapped is still there
+                        self._lists[width] = self._open_lists(width, mapped=False)
+                    self.row_ids = np.array(self.row_ids)
+        return self._lists[width]
+
+    def _open_lists(self, width: int, *, mapped: bool) -> Any:
+        path = str(self.directory / lists_file(width))
+        try:
+            return self._faiss.read_index(path, self._faiss.IO_FLAG_MMAP_IFC if mapped else 0)
+        except RuntimeError as error:
+            raise damaged(self.directory) from error
 
     def _read(self, places: npt.NDArray[np.intp], width: int) -> Embedding:
         """The leading dimensions [n, width] of the vectors at some places."""
@@ -259,21 +325,8 @@ class Segment:
         if allowed.count > _NARROW or allowed.searches == 1:
             return None
         if allowed.held is None or allowed.held[1].shape[1] < width:
-            places = np.flatnonzero(allowed.vectors)
-            allowed.held = places, self._read(places, width)
+            allowed.held = allowed.places, self._read(allowed.places, width)
         return allowed.held
-
-    def _every(self, allowed: Filter | None) -> npt.NDArray[np.intp]:
-        return np.arange(self.facts.vectors) if allowed is None else np.flatnonzero(allowed.vectors)
-
-    def _scored(self, query: Embedding, places: npt.NDArray[np.intp], k: int) -> VectorMatches:
-        """The ``k`` best rows among the vectors at some places."""
-        places = np.sort(places)
-        scores = np.empty(len(places), np.float32)
-        for start in range(0, len(places), _BATCH):
-            part = slice(start, start + _BATCH)
-            scores[part] = self._read(places[part], len(query)) @ query
-        return self._best(places, scores, k)
 
     def _best(self, places: npt.NDArray[np.intp], scores: Embedding, k: int) -> VectorMatches:
         """The ``k`` best rows, given the scores of the vectors at some places, ascending."""

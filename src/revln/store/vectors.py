@@ -18,12 +18,13 @@ from revln.store.blocks import Block, best_rows, contains, nearest, read_blocks
 from revln.store.building import vector_file
 from revln.store.catalog import covering_segments
 from revln.store.failures import store_failures
-from revln.store.segment import Filter, Segment
+from revln.store.segment import Filter, Probe, Segment
 from revln.store.snapshot import Snapshot
 from revln.types import MODALITIES, Embedding, Modality
 
 __all__ = ["VectorIndex"]
 
+_CODES = 64  # fetched of each segment, at least
 _FILTERS = 8  # remembered, since the pages of one search ask for the same
 
 # What a fragment's vectors depend on: its id, the file with them (a column may be rewritten), its deletions.
@@ -144,10 +145,8 @@ class VectorIndex:
         queries = queries[:, : _extent(queries)]
         found = nearest(queries, blocks, k, modality)
         if modal.living:
-            filters = [self._filter(living, allowed_row_ids) for living in modal.living]
-            rows = [
-                self._best_of(modal.living, filters, row, k, found, place, exact) for place, row in enumerate(queries)
-            ]
+            searched = [(living.segment, self._filter(living, allowed_row_ids)) for living in modal.living]
+            rows = [_search(searched, row, k, _rows(found, place), exact=exact) for place, row in enumerate(queries)]
             found = _joined(rows, axis=0)
         return found if query.ndim > 1 else _each(found, lambda values: values[0])
 
@@ -163,7 +162,7 @@ class VectorIndex:
         for living in modal.living:
             places, here = living.segment.places(row_ids)
             if living.alive is not None:
-                here &= living.alive.vectors[places]
+                here &= living.alive.rows[places]
             vectors[here] = living.segment.image_vectors(places[here])
             missing &= ~here
         for block in modal.blocks:
@@ -175,24 +174,6 @@ class VectorIndex:
         if missing.any():
             raise KeyError(int(row_ids[missing][0]))
         return vectors
-
-    def _best_of(
-        self,
-        living: Sequence[_Living],
-        filters: Sequence[Filter | None],
-        query: Embedding,
-        k: int,
-        outside: VectorMatches,
-        place: int,
-        exact: bool,
-    ) -> VectorMatches:
-        """The ``k`` best [1, k] of all segments and of the rows searched exactly, for one query."""
-        searched = zip(living, filters, strict=True)  # by one thread: two would wait for memory, and for each other
-        parts = [one.segment.search(query, k, allowed, exact=exact) for one, allowed in searched]
-        parts.append(_each(outside, lambda values: values[place : place + 1]))
-        found = _joined(parts, axis=1)
-        top = best_rows(found.scores[0], found.row_ids[0], k)
-        return _each(found, lambda values: values[:, top])
 
     def _filter(self, living: _Living, allowed: RowIds | None) -> Filter | None:
         """What a segment may find; worked out once for each array of allowed rows."""
@@ -212,9 +193,60 @@ class VectorIndex:
         return filters[key]
 
 
+def _search(
+    segments: Sequence[tuple[Segment, Filter | None]],
+    query: Embedding,
+    k: int,
+    outside: VectorMatches,
+    *,
+    exact: bool,
+) -> VectorMatches:
+    """The ``k`` best [1, k] of some segments and of what was found outside, for one query [width].
+
+    Codes tell which vectors look nearest. The best of all segments together, compared exactly, tell how good a code has
+    to look for its vector to be among the ``k``; then all of these are compared.
+    """
+    parts, coded = [outside], []
+    for segment, allowed in segments:
+        if (own := segment.exactly(query, k, allowed)) is None:
+            coded.append((segment, allowed))
+        else:
+            parts.append(own)
+    wanted = max(_CODES, 4 * k)
+    while coded:
+        # By one thread: two would wait for memory, and for each other.
+        probes = [segment.probe(query, wanted, allowed, every_list=exact) for segment, allowed in coded]
+
+        def compared(least: float, probes: Sequence[Probe] = probes) -> VectorMatches:
+            pairs = zip(coded, probes, strict=True)
+            scored = [segment.scored(query, probe.places[probe.scores >= least], k) for (segment, _), probe in pairs]
+            return _best([*parts, *scored], k)
+
+        rough = np.concatenate([probe.scores for probe in probes])
+        first = compared(float(np.partition(rough, -2 * k)[-2 * k]) if len(rough) > 2 * k else -np.inf)
+        missed_by = max(probe.error for probe in probes)
+        least = float(first.scores[0, -1]) - missed_by if first.scores.shape[1] == k else -np.inf
+        if all(len(probe.scores) < wanted or probe.scores[-1] < least for probe in probes):
+            return compared(least)
+        wanted *= 4
+    return _best(parts, k)
+
+
+def _best(parts: Sequence[VectorMatches], k: int) -> VectorMatches:
+    """The ``k`` best [1, k] of several results for one query."""
+    found = _joined(parts, axis=1)
+    top = best_rows(found.scores[0], found.row_ids[0], k)
+    return _each(found, lambda values: values[:, top])
+
+
 def _joined(parts: Sequence[VectorMatches], axis: int) -> VectorMatches:
     scores, row_ids, numbers = (np.concatenate(values, axis=axis) for values in zip(*parts, strict=True))
     return VectorMatches(scores, row_ids, numbers)
+
+
+def _rows(found: VectorMatches, place: int) -> VectorMatches:
+    """The matches [1, k] of one query."""
+    return _each(found, lambda values: values[place : place + 1])
 
 
 def _each(found: VectorMatches, pick: Callable[[npt.NDArray[Any]], npt.NDArray[Any]]) -> VectorMatches:

@@ -26,7 +26,7 @@ from revln.metrics import retrieval_recall
 from revln.train import efficientnet
 from revln.train.class_names import ClassFeatures, load_class_names
 from revln.train.config import AlignConfig
-from revln.train.features import Augmentation, cached_features
+from revln.train.features import Augmentation, Features, cached_features
 from revln.train.learner import ParameterGroup, layerwise
 from revln.train.loop import Draw, Result, Stage, run
 from revln.train.losses import info_nce
@@ -47,20 +47,28 @@ from revln.train.towers import ImageHead, TextTower
 __all__ = ["Align", "Towers", "align"]
 
 _SMOKE_PHOTOS = 64
+_CHUNK = 128
 
 
 class Towers(nn.Module):
     """What is trained: both heads, the text encoder, and the temperatures of the losses."""
 
-    def __init__(self, config: AlignConfig, classifier: nn.Linear, encoder: TextEncoder) -> None:
+    def __init__(self, config: AlignConfig, trunk: efficientnet.EfficientNetLite, encoder: TextEncoder) -> None:
         super().__init__()
-        self.image = ImageHead(config, classifier)
+        self.top = efficientnet.Top(trunk, config.vision_blocks) if config.vision_blocks else None
+        self.image = ImageHead(config, trunk._fc)
         self.text = TextTower(encoder, config)
         self.scale = nn.Parameter(torch.tensor(math.log(20.0)))
         self.class_scale = nn.Parameter(torch.tensor(math.log(20.0)))
 
+    def pooled(self, inputs: Tensor) -> Tensor:
+        """Pooled features [n, 1280] of what the frozen part of the CNN gives."""
+        if self.top is None:
+            return inputs
+        return torch.cat([self.top(inputs[start : start + _CHUNK]) for start in range(0, len(inputs), _CHUNK)])
+
     def images(self, features: Tensor) -> Tensor:
-        """Unit rows [n, dim] of images, given their features."""
+        """Unit rows [n, dim] of images, given their pooled features."""
         return self.image.joint(features, self.image.classifier(features))
 
     def texts(self, sentences: Sequence[Sequence[int]]) -> Tensor:
@@ -94,12 +102,12 @@ class Align(Stage[Towers]):
         def tokens(texts: Sequence[str]) -> Sentences:
             return token_ids(text.tokenizer, texts, config.max_tokens)
 
-        def features(names: Sequence[str], view: int, title: str) -> Tensor:
+        def features(names: Sequence[str], view: int, title: str) -> Features:
             photos, transform = [data.images / name for name in names], Transform(config.image_size, config.max_aspect)
             progress = Progress(title, len(photos))
-            return torch.from_numpy(cached_features(photos, config.vision, transform, view, cache, progress))
+            return cached_features(photos, config.vision, transform, view, cache, progress, config.vision_blocks)
 
-        views = [
+        self.views = [
             features(list(train), view, f"features of view {view + 1} of {config.views}")
             for view in range(config.views)
         ]
@@ -112,11 +120,10 @@ class Align(Stage[Towers]):
             [view > 0 and Augmentation.of_view(name, view).mirrored for view in range(config.views)] for name in train
         ]
         self.captions = CaptionPairs(
-            torch.stack(views, dim=1),
             ~(np.array(sided)[:, None] & np.array(mirrored)),
             {language: [tokens(texts) for texts in own] for language, own in said.items()},
         )
-        self.dev_features = features(list(dev), 0, "features of the dev photos")
+        self.dev_inputs = features(list(dev), 0, "features of the dev photos").inputs
         self.dev = {
             language: Drawn(
                 torch.tensor([row for row, texts in enumerate(dev.values()) for _ in texts[language]]),
@@ -131,32 +138,42 @@ class Align(Stage[Towers]):
                 )
         self.steps = max(1, len(train) // config.batch_size)
 
-        classifier = efficientnet.load_pretrained(config.vision)._fc
+        trunk = efficientnet.load_pretrained(config.vision)
         torch.manual_seed(config.seed)  # here, since computing features draws random numbers and reading them does not
-        self.module = Towers(config, classifier, text.encoder)
-        photos = self.captions.features[:, 0]
+        self.module = Towers(config, trunk, text.encoder)
+        photos = self.views[0].pooled
         self.module.image.fit_statistics(photos)
         spoken = [[tokens(own) for own in load_class_names(language)] for language in languages]
         names = [[named for named in of_class if named] for of_class in zip(*spoken, strict=True)]
-        self.classes = ClassPairs(ClassFeatures(photos, classifier), names)
+        self.classes = ClassPairs(ClassFeatures(photos, trunk._fc), names)
         self._start_class_vectors()
         self.words = _words(text)[:limit] if config.words else []
         with torch.no_grad():
             self.meanings = in_chunks(self.module.text.eval().sentences, self.words) if self.words else None
 
     def groups(self) -> list[ParameterGroup]:
-        text = self.module.text.encoder
-        known = {id(parameter) for parameter in (*text.parameters(), *self.module.image.classifier.parameters())}
-        heads = [parameter for parameter in self.module.parameters() if id(parameter) not in known]
-        layers = layerwise(text.depths(), self.config.text_rate, self.config.layer_decay)
-        return [ParameterGroup(heads, self.config.head_rate), *layers]
+        config, towers = self.config, self.module
+        layers = layerwise(towers.text.encoder.depths(), config.text_rate, config.layer_decay)
+        if towers.top is not None:
+            layers += layerwise(towers.top.depths(), config.vision_rate, config.layer_decay)
+        known = {id(parameter) for layer in layers for parameter in layer.parameters}
+        known |= {id(parameter) for parameter in towers.image.classifier.parameters()}
+        heads = [parameter for parameter in towers.parameters() if id(parameter) not in known]
+        return [ParameterGroup(heads, config.head_rate), *layers]
 
     def losses(self, draw: Draw) -> Iterator[Tensor]:
         config, towers = self.config, self.module
-        order = draw.numpy.permutation(len(self.captions.features))
+        order = draw.numpy.permutation(len(self.captions.fitting))
         for step in range(self.steps):
             photos = order[step * config.batch_size : (step + 1) * config.batch_size]
-            loss = self._caption_loss(*self.captions.draw(photos, config.captions, draw))
+            views, drawn = self.captions.draw(photos, config.captions, draw)
+            chosen_views = [self.views[view] for view in views.tolist()]
+            inputs = torch.stack([view.inputs[photo] for view, photo in zip(chosen_views, photos, strict=True)])
+            features = towers.pooled(inputs)
+            loss = self._caption_loss(towers.images(features), drawn)
+            if towers.top is not None and config.feature_weight:
+                before = torch.stack([view.pooled[photo] for view, photo in zip(chosen_views, photos, strict=True)])
+                loss = loss + config.feature_weight * towers.image.change(before, features)
             if config.prototypes:
                 features, names = self.classes.draw(config.prototypes, draw)
                 matched = info_nce(towers.images(features), towers.texts(names), towers.class_scale)
@@ -170,20 +187,19 @@ class Align(Stage[Towers]):
 
     def evaluate(self, module: Towers) -> Metrics:
         """Recall on the dev split in each language; ``score`` is the sum of all."""
-        images, metrics = module.images(self.dev_features).numpy(), Metrics()
+        images, metrics = module.images(module.pooled(self.dev_inputs)).numpy(), Metrics()
         for place, (language, dev) in enumerate(self.dev.items()):
             recall = retrieval_recall(images, module.texts(dev.sentences).numpy(), dev.rows.numpy())
             prefix = f"{language}_" if place else ""
             metrics |= {f"{prefix}{way}_{name}": value for way, own in recall.items() for name, value in own.items()}
         return {"score": round(sum(metrics.values()), 2), **metrics}
 
-    def _caption_loss(self, features: Tensor, drawn: dict[str, Drawn]) -> Tensor:
-        towers = self.module
-        images, losses, spoken = towers.images(features), [], []
+    def _caption_loss(self, images: Tensor, drawn: dict[str, Drawn]) -> Tensor:
+        losses, spoken = [], []
         for own in drawn.values():
             if not own.sentences:
                 continue
-            texts = towers.texts(own.sentences)
+            texts = self.module.texts(own.sentences)
             losses.append(self._match(images, texts, torch.arange(len(images)), own.rows))
             spoken.append((texts, own.rows))
         for (texts, rows), (others, their_rows) in pairwise(spoken):

@@ -116,6 +116,7 @@ class AlignConfig(StageConfig):
         vision: variant of EfficientNet-Lite.
         image_size: side of the CNN's input, pixels.
         max_aspect: images are cropped to at most this aspect ratio and squashed for the rest; 1 is a centre crop.
+        vision_blocks: blocks of the CNN that are trained, counted from its end; 0 freezes it.
         dim: width of the space that images and texts share.
         visual_dim: width of the part that images alone use, see ``revln.train.towers.ImageHead``; 0 for none.
         visual_weight: length of that part relative to the shared one.
@@ -131,7 +132,9 @@ class AlignConfig(StageConfig):
         views: augmented versions of each training photo whose features are cached; the first is the photo itself.
         head_rate: peak learning rate of the heads.
         text_rate: peak learning rate of the text encoder; 0 freezes it.
-        layer_decay: factor by which each earlier layer of the text encoder learns slower.
+        vision_rate: peak learning rate of the CNN's blocks.
+        layer_decay: factor by which each earlier layer of the text encoder, or block of the CNN, learns slower.
+        feature_weight: weight of the loss that keeps the CNN's features and classes as they are.
         prototypes: classifier prototypes a step, each with one of its class's names; 0 for none.
         prototype_weight: weight of their loss.
         words: words of the vocabulary a step that are kept where the text encoder had them; 0 for none.
@@ -142,6 +145,7 @@ class AlignConfig(StageConfig):
     vision: Literal["lite0", "lite1", "lite2"] = "lite2"
     image_size: Count = 240
     max_aspect: Annotated[float, Range(1, None)] = 1.0
+    vision_blocks: Annotated[int, Range(0, 16)] = 0
     dim: Count = 384
     visual_dim: Annotated[int, Range(0)] = 640
     visual_weight: Weight = 3.5
@@ -159,7 +163,9 @@ class AlignConfig(StageConfig):
     batch_size: Count = 512
     head_rate: Weight = 1e-3
     text_rate: Weight = 5e-5
+    vision_rate: Weight = 1e-4
     layer_decay: Annotated[float, Range(0)] = 1.0
+    feature_weight: Weight = 1.0
     prototypes: Annotated[int, Range(0)] = 256
     prototype_weight: Weight = 0.3
     words: Annotated[int, Range(0)] = 0

@@ -8,6 +8,7 @@ swish, as published by Google for mobile hardware. Parameter names follow the we
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,6 +66,10 @@ class SameConv2d(nn.Conv2d):
     """
 
     def forward(self, x: Tensor) -> Tensor:
+        return self.convolve(x, self.weight, self.bias)
+
+    def convolve(self, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution with other weights."""
         (top, bottom), (left, right) = (
             _same_padding(int(side), kernel, stride)
             for side, kernel, stride in zip(x.shape[2:], self.kernel_size, self.stride, strict=True)
@@ -72,7 +77,10 @@ class SameConv2d(nn.Conv2d):
         # Symmetric padding stays inside the convolution: a separate pad costs a copy of the whole feature map.
         if (top, left) != (bottom, right):
             x, top, left = F.pad(x, (left, right, top, bottom)), 0, 0
-        return F.conv2d(x, self.weight, self.bias, self.stride, (top, left), self.dilation, self.groups)
+        return F.conv2d(x, weight, bias, self.stride, (top, left), self.dilation, self.groups)
+
+
+Apply = Callable[[SameConv2d, nn.BatchNorm2d, Tensor], Tensor]
 
 
 def _same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
@@ -82,6 +90,18 @@ def _same_padding(side: int, kernel: int, stride: int) -> tuple[int, int]:
 
 def _conv(inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1) -> SameConv2d:
     return SameConv2d(inputs, outputs, kernel, stride, groups=groups, bias=False)
+
+
+def _normalised(conv: SameConv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    y: Tensor = norm(conv(x))
+    return y
+
+
+def _folded(conv: SameConv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """The same with fixed statistics, the normalisation being part of the convolution: a third less time to train."""
+    scale = norm.weight * torch.rsqrt(norm.get_buffer("running_var") + norm.eps)
+    shift = norm.bias - norm.get_buffer("running_mean") * scale
+    return conv.convolve(x, conv.weight * scale[:, None, None, None], shift)
 
 
 class MBConv(nn.Module):
@@ -100,12 +120,11 @@ class MBConv(nn.Module):
         self._bn2 = nn.BatchNorm2d(outputs, eps=_BN_EPS)
         self.residual = stride == 1 and inputs == outputs
 
-    def forward(self, x: Tensor) -> Tensor:
-        y = F.relu6(self._bn0(self._expand_conv(x))) if self.expands else x
-        y = F.relu6(self._bn1(self._depthwise_conv(y)))
-        y = self._bn2(self._project_conv(y))
-        projected: Tensor = x + y if self.residual else y
-        return projected
+    def forward(self, x: Tensor, apply: Apply = _normalised) -> Tensor:
+        y = F.relu6(apply(self._expand_conv, self._bn0, x)) if self.expands else x
+        y = F.relu6(apply(self._depthwise_conv, self._bn1, y))
+        y = apply(self._project_conv, self._bn2, y)
+        return x + y if self.residual else y
 
 
 class EfficientNetLite(nn.Module):
@@ -134,12 +153,16 @@ class EfficientNetLite(nn.Module):
         self._bn1 = nn.BatchNorm2d(FEATURES, eps=_BN_EPS)
         self._fc = nn.Linear(FEATURES, CLASSES)
 
+    def below(self, pixels: Tensor, blocks: int) -> Tensor:
+        """What the last ``blocks`` blocks take, a map [n, c, h, w], of normalised pixels [n, 3, H, W]."""
+        x = F.relu6(self._bn0(self._conv_stem(pixels)))
+        for block in self._blocks[: len(self._blocks) - blocks]:
+            x = block(x)
+        return x
+
     def grid(self, pixels: Tensor) -> Tensor:
         """Feature map [n, 1280, h, w] of normalised pixels [n, 3, H, W]; h = ceil(H / 32)."""
-        x = F.relu6(self._bn0(self._conv_stem(pixels)))
-        for block in self._blocks:
-            x = block(x)
-        return F.relu6(self._bn1(self._conv_head(x)))
+        return F.relu6(self._bn1(self._conv_head(self.below(pixels, 0))))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pooled features [n, 1280] of normalised pixels [n, 3, H, W]."""
@@ -149,6 +172,44 @@ class EfficientNetLite(nn.Module):
         """ImageNet logits [n, 1000] of pooled features [n, 1280]."""
         logits: Tensor = self._fc(features)
         return logits
+
+
+class Top(nn.Module):
+    """The last blocks of a CNN and what comes after them up to the pooled features, to be trained further.
+
+    Statistics of the normalisations stay as they are: those of a few thousand photos would be worse.
+
+    Args:
+        trunk: the CNN, whose modules these are.
+        blocks: how many.
+    """
+
+    def __init__(self, trunk: EfficientNetLite, blocks: int) -> None:
+        super().__init__()
+        self.blocks = trunk._blocks[len(trunk._blocks) - blocks :]
+        self.conv_head, self.norm = trunk._conv_head, trunk._bn1
+
+    def train(self, mode: bool = True) -> Top:
+        return super().train(mode=False)
+
+    def pooled(self, maps: Tensor) -> Tensor:
+        """Pooled features [n, 1280] of what ``EfficientNetLite.below`` gives."""
+        x = maps.float().contiguous(memory_format=torch.channels_last)
+        for block in self.blocks:
+            x = block(x, _folded)
+        return F.relu6(_folded(self.conv_head, self.norm, x)).float().mean(dim=(2, 3))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """The same in half the time, a little less exactly."""
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.pooled(maps)
+
+    def depths(self) -> list[list[nn.Parameter]]:
+        """The weights, from the lowest block to the last convolution."""
+        return [
+            *(list(block.parameters()) for block in self.blocks),
+            [*self.conv_head.parameters(), *self.norm.parameters()],
+        ]
 
 
 def weights_path(variant: str) -> Path:

@@ -73,7 +73,7 @@ def load_run(run: Path) -> tuple[AlignConfig, Towers]:
     config = AlignConfig(**json.loads((run / "config.json").read_text(encoding="utf-8")))
     vocabulary = Tokenizer.from_file(str(run / TOKENIZER)).get_vocab_size()
     encoder = make_encoder(config.text, vocabulary, config.text_layers, config.text_dropout)
-    towers = Towers(config, efficientnet.load_pretrained(config.vision)._fc, encoder)
+    towers = Towers(config, efficientnet.load_pretrained(config.vision), encoder)
     towers.load_state_dict(load_file(run / "towers.safetensors"))
     return config, towers.eval()
 
@@ -135,7 +135,10 @@ def draft_bundle(
 
 
 def _write_towers(config: AlignConfig, towers: Towers, directory: Path, vision: Precision, text: Precision) -> None:
-    tower = ImageTower(efficientnet.load_pretrained(config.vision), towers.image).eval()
+    trunk = efficientnet.load_pretrained(config.vision)
+    if towers.top is not None:
+        efficientnet.Top(trunk, config.vision_blocks).load_state_dict(towers.top.state_dict())
+    tower = ImageTower(trunk, towers.image).eval()
     pixels = torch.zeros(1, config.image_size, config.image_size, 3, dtype=torch.uint8)
     export_onnx(tower, {"pixels": pixels}, ["embedding", "logits"], directory / VISION)
     store_weights(directory / VISION, vision)

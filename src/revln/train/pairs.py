@@ -140,17 +140,15 @@ class CaptionPairs:
     """Photos with their captions.
 
     Attributes:
-        features: of the photos in several views [n, views, 1280].
         fitting: whether the captions fit a view [n, views]: one that tells sides does not fit a mirror image.
         sentences: for each language the captions of each photo; a photo may have none.
     """
 
-    features: Tensor
     fitting: npt.NDArray[np.bool_]
     sentences: Mapping[str, Sequence[Sentences]]
 
     def draw(self, photos: Photos, captions: int, draw: Draw) -> tuple[Tensor, dict[str, Drawn]]:
-        """One view of each of these photos, and so many of its captions in each language."""
+        """The number of one view of each of these photos, and so many of its captions in each language."""
         views = [draw.numpy.choice(np.flatnonzero(self.fitting[photo])) for photo in photos]
         drawn = {}
         for language, sentences in self.sentences.items():
@@ -162,7 +160,7 @@ class CaptionPairs:
             ]
             rows = torch.tensor([row for row, _ in picked], dtype=torch.long)
             drawn[language] = Drawn(rows, [sentence for _, sentence in picked])
-        return self.features[torch.from_numpy(photos), torch.tensor(views)], drawn
+        return torch.tensor(views), drawn
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,15 @@ class ImageHead(nn.Module):
             self.components.zero_()
             self.components[:, :kept] = axes[:kept].T / deviations
 
+    def change(self, before: Tensor, after: Tensor) -> Tensor:
+        """How much pooled features [n, 1280] and the classes seen in them have changed: a loss to keep them.
+
+        The classes as in learning without forgetting (Li & Hoiem, ECCV 2016, arXiv 1606.09282).
+        """
+        moved = ((after - before) / self.deviation).square().mean()
+        log_before, log_after = (self.classifier(features).log_softmax(-1) for features in (before, after))
+        return moved + F.kl_div(log_after, log_before, reduction="batchmean", log_target=True)
+
     def joint(self, features: Tensor, logits: Tensor) -> Tensor:
         """The part that images share with texts, unit rows [n, dim]."""
         projected = F.normalize(self.projection((features - self.mean) / self.deviation), dim=-1)
