@@ -24,8 +24,8 @@ from common import class_folders, finish, hold_out, parser
 from revln.metrics import mean_average_precision
 from revln.sources import read_captions, read_split
 from revln.text import pad
-from revln.train import minilm
-from revln.train.features import cached_features
+from revln.train import efficientnet, minilm
+from revln.train.features import Trunk, cached_features
 from revln.train.progress import Progress
 from revln.types import Embedding
 
@@ -41,7 +41,9 @@ def pooled(photos: Sequence[Path], model: revln.Model, variant: str) -> Embeddin
     """Pooled vectors of the CNN alone, over the same pixels as the bundle sees."""
     with tempfile.TemporaryDirectory(prefix="revln-") as cache:
         progress = Progress("CNN features", len(photos))
-        return unit(cached_features(photos, variant, model.encoder.transform, 0, Path(cache), progress).pooled.numpy())
+        trunk = Trunk(efficientnet.load_pretrained(variant), variant)
+        features = cached_features(photos, trunk, model.encoder.transform, 0, Path(cache), progress)
+        return unit(features.pooled.numpy())
 
 
 @torch.inference_mode()

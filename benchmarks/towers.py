@@ -77,7 +77,7 @@ def throughput(variant: str, side: int) -> tuple[float, float]:
     """Photos a second of the bare CNN, one stream a core, and megabytes of its weights in half precision."""
     with tempfile.TemporaryDirectory() as scratch:
         file = Path(scratch) / "trunk.onnx"
-        trunk = Trunk(variant).eval()
+        trunk = Trunk(efficientnet.load_pretrained(variant), variant).eval()
         export_onnx(trunk, {"pixels": torch.zeros(1, side, side, 3, dtype=torch.uint8)}, ["features"], file)
         session = open_session(file, threads=1)
         pixels = np.random.default_rng(0).integers(0, 256, (1, side, side, 3), dtype=np.uint8)
@@ -135,7 +135,8 @@ def main() -> None:
 
         def features(paths: list[Path]) -> torch.Tensor:
             progress = Progress(f"features of {choice}", len(paths))  # noqa: B023
-            return cached_features(paths, variant, transform, 0, given.cache, progress).pooled  # noqa: B023
+            trunk = Trunk(efficientnet.load_pretrained(variant), variant)  # noqa: B023
+            return cached_features(paths, trunk, transform, 0, given.cache, progress).pooled  # noqa: B023
 
         train_features = features([data.images / name for name in train])
         dev_features = features([data.images / name for name in dev])

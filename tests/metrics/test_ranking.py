@@ -85,3 +85,16 @@ def test_no_row_finds_itself_even_where_k_is_all_there_is() -> None:
     rows, classes = np.stack([X, 0.8 * X + 0.6 * Y, Z]), np.array([0, 0, 1])
     found = mean_average_precision(rows, rows, classes, classes, exclude_self=True)
     assert found == pytest.approx(100 * 2 / 3, abs=0.01)
+
+
+def test_texts_that_say_the_same_describe_the_images_of_all_of_them() -> None:
+    """Photos at X, at 0.6 X + 0.8 Y and at Y; the first two have one and the same caption."""
+    images = np.stack([X, (0.6 * X + 0.8 * Y), Y]).astype(np.float32)
+    texts = np.stack([X, X, Y])
+    owners = np.arange(3)
+    apart = retrieval_recall(images, texts, owners)
+    assert apart["text_to_image"]["R@1"] == pytest.approx(66.67)
+    together = retrieval_recall(images, texts, owners, np.array([0, 0, 1]))
+    assert together["text_to_image"]["R@1"] == 100.0
+    assert apart["image_to_text"]["R@1"] == pytest.approx(33.33)  # the first one's captions tie
+    assert together["image_to_text"]["R@1"] == pytest.approx(66.67)  # the second one is nearer to Y

@@ -15,14 +15,16 @@ from typer.testing import CliRunner
 
 from revln.errors import InputError
 from revln.models import load_model
-from revln.train.align import Align, _words, align
+from revln.train.align import Align, _words
+from revln.train.align import align as run_align
 from revln.train.cli import app
 from revln.train.config import AlignConfig, load_config
 from revln.train.export import export, shipped_photos
 from revln.train.loop import Draw, Result
 from revln.train.pairs import AlignData
 from revln.train.run_directory import RunDirectory
-from revln.train.text_encoders import TextPart, load_text_part
+from revln.train.starting import Start
+from revln.train.text_encoders import TextPart
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
 CONFIG = AlignConfig(
@@ -39,6 +41,10 @@ CONFIG = AlignConfig(
     prototypes=8,
     ema=0.5,
 )
+
+
+def align(config: AlignConfig, data: AlignData, out: Path, *, resume: bool = False) -> Result:
+    return run_align(config, data, out, start=Start.packaged(config), resume=resume)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +139,7 @@ def test_batch_without_captions_in_a_language(run: Path, caption_data: AlignData
     config = dataclasses.replace(
         CONFIG, languages="en zh", batch_size=1, views=1, translation_weight=0.5, hardness=0.5, prototypes=0
     )
-    stage = Align(config, data, load_text_part("minilm", 6, None, 0.1), run.parent / "features")
+    stage = Align(config, data, Start.packaged(config), run.parent / "features")
     assert [len(captions) for captions in stage.captions.sentences["zh"]][:4] == [2, 2, 0, 2]
     losses = [loss.item() for loss in stage.losses(Draw.of_epoch(0, 0))]
     assert len(losses) == 24

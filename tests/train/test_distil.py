@@ -15,12 +15,12 @@ from typer.testing import CliRunner
 from revln.errors import InputError
 from revln.models import load_model
 from revln.text import SentenceTokenizer
-from revln.train.align import align
 from revln.train.cli import app
 from revln.train.config import AlignConfig
 from revln.train.distil import DistilData
 from revln.train.export import load_run
 from revln.train.pairs import AlignData
+from revln.train.starting import Start
 from revln.train.text_encoders import in_chunks, load_text_part, token_ids
 
 ENCODERS = [("transformer", 3), ("gru", 1)]
@@ -121,11 +121,10 @@ def test_resumed_distillation_keeps_its_tokenizer(
 
 
 @pytest.mark.slow
-def test_another_encoder_is_refused(distilled: Distilled, caption_data: AlignData, tmp_path: Path) -> None:
+def test_another_encoder_is_refused(distilled: Distilled) -> None:
     config = AlignConfig(text="transformer", text_layers=3)
     with pytest.raises(InputError, match="holds a gru of 1 layers, not a transformer of 3: give another directory"):
-        align(config, caption_data, tmp_path / "run", text=distilled("gru", 1))
-    assert not (tmp_path / "run").exists()
+        Start.packaged(config, distilled("gru", 1))
 
 
 @pytest.mark.slow

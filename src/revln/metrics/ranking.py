@@ -19,7 +19,12 @@ def recall_at(ranks: npt.NDArray[np.int64], cuts: tuple[int, ...] = _CUTS) -> di
     return {f"R@{k}": round(100 * float((ranks < k).mean()), 2) for k in cuts}
 
 
-def retrieval_recall(images: Embedding, texts: Embedding, owners: npt.NDArray[np.int64]) -> dict[str, dict[str, float]]:
+def retrieval_recall(
+    images: Embedding,
+    texts: Embedding,
+    owners: npt.NDArray[np.int64],
+    equal: npt.NDArray[np.int64] | None = None,
+) -> dict[str, dict[str, float]]:
     """Cross-modal recall as published for Flickr8k (Hodosh et al., JAIR 2013, section 5).
 
     An image finds its texts when any of them ranks within K; a text when its image does. Ties count against. Rows that
@@ -29,21 +34,32 @@ def retrieval_recall(images: Embedding, texts: Embedding, owners: npt.NDArray[np
         images: unit rows [n, dim].
         texts: unit rows [m, dim].
         owners: index [m] of the image that each text describes.
+        equal: a number [m] that texts which say the same share, each describing the images of all of them; if not
+            given, as in the published protocol, a text describes one image.
     """
+    if equal is not None:
+        described = np.zeros((int(equal.max(initial=-1)) + 1, len(images)), bool)
+        described[equal, owners] = True
+
+    def foreign(rows: slice) -> npt.NDArray[np.bool_]:
+        others: npt.NDArray[np.bool_] = (
+            owners[rows][:, None] != np.arange(len(images)) if equal is None else ~described[equal[rows]]
+        )
+        return others
+
     text_ranks = np.empty(len(texts), dtype=np.int64)
     image_best = np.full(len(images), -np.inf, dtype=np.float32)
     for start in range(0, len(texts), _ROWS):
         rows = slice(start, start + _ROWS)
-        scores = _scores(texts[rows], images)
-        own = scores[np.arange(len(scores)), owners[rows]]
-        text_ranks[rows] = np.where(np.isfinite(own), (scores >= own[:, None]).sum(1) - 1, _NEVER)
-        np.maximum.at(image_best, owners[rows], own)
+        scores, others = _scores(texts[rows], images), foreign(rows)
+        own = np.where(others, -np.inf, scores)
+        best = own.max(axis=1, initial=-np.inf)
+        text_ranks[rows] = np.where(np.isfinite(best), ((scores >= best[:, None]) & others).sum(1), _NEVER)
+        image_best = np.maximum(image_best, own.max(axis=0, initial=-np.inf))
     image_ranks = np.zeros(len(images), dtype=np.int64)
     for start in range(0, len(texts), _ROWS):
         rows = slice(start, start + _ROWS)
-        scores = _scores(texts[rows], images)
-        foreign = owners[rows][:, None] != np.arange(len(images))
-        image_ranks += ((scores >= image_best) & foreign).sum(0)
+        image_ranks += ((_scores(texts[rows], images) >= image_best) & foreign(rows)).sum(0)
     image_ranks[~np.isfinite(image_best)] = _NEVER
     return {"image_to_text": recall_at(image_ranks), "text_to_image": recall_at(text_ranks)}
 

@@ -79,6 +79,7 @@ class Card:
         data: for each data set trained on its name, terms and source.
         numbers: measured results by name, with the command that gives them.
         calibration: see ``revln.models.calibration``.
+        training: configuration that ``revln train align`` had, from which it can go on; empty if it made no part of it.
         card_version: of this format.
     """
 
@@ -94,6 +95,7 @@ class Card:
     data: tuple[Mapping[str, str], ...] = ()
     numbers: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
+    training: Mapping[str, Any] = field(default_factory=dict)
     card_version: int = CARD_VERSION
 
     @cached_property
@@ -163,6 +165,7 @@ def _problem(card: Card) -> str | None:
         f"dim {card.dim!r}": isinstance(card.dim, int) and card.dim > 0,
         f"languages {card.languages!r}": all(isinstance(language, str) for language in card.languages),
         f"files {card.files!r}": isinstance(card.files, dict),
+        f"training {card.training!r}": isinstance(card.training, dict),
         f"side {image.side!r}": isinstance(image.side, int) and image.side > 0,
         f"max_aspect {image.max_aspect!r}": image.max_aspect is None or image.max_aspect >= 1,
         f"layout {image.layout!r}": image.layout in get_args(Layout),

@@ -9,71 +9,62 @@ that words which no caption holds keep their meaning.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from revln.errors import InputError
 from revln.images import Transform
 from revln.metrics import retrieval_recall
-from revln.train import efficientnet
+from revln.train.checkpoint import load_into
 from revln.train.class_names import ClassFeatures, load_class_names
 from revln.train.config import AlignConfig
-from revln.train.features import Augmentation, Features, cached_features
+from revln.train.features import Augmentation, Features, Trunk, cached_features
 from revln.train.learner import ParameterGroup, layerwise
 from revln.train.loop import Draw, Result, Stage, run
-from revln.train.losses import info_nce
-from revln.train.pairs import AlignData, CaptionPairs, ClassPairs, Drawn, tells_sides
+from revln.train.losses import info_nce, siglip
+from revln.train.pairs import AlignData, CaptionPairs, ClassPairs, Drawn, Texts, tells_sides
 from revln.train.progress import Progress
 from revln.train.run_directory import Metrics, RunDirectory
-from revln.train.text_encoders import (
-    Sentences,
-    TextEncoder,
-    TextPart,
-    in_chunks,
-    load_text_part,
-    save_tokenizer,
-    token_ids,
-)
-from revln.train.towers import ImageHead, TextTower
+from revln.train.starting import Start
+from revln.train.text_encoders import Sentences, TextPart, in_chunks, save_tokenizer, token_ids
+from revln.train.towers import Towers
 
-__all__ = ["Align", "Towers", "align"]
+__all__ = ["Align", "align"]
 
 _SMOKE_PHOTOS = 64
-_CHUNK = 128
 
 
-class Towers(nn.Module):
-    """What is trained: both heads, the text encoder, and the temperatures of the losses."""
+@dataclass(frozen=True, slots=True)
+class _HeldOut:
+    """Captions that are measured on, in one language.
 
-    def __init__(self, config: AlignConfig, trunk: efficientnet.EfficientNetLite, encoder: TextEncoder) -> None:
-        super().__init__()
-        self.top = efficientnet.Top(trunk, config.vision_blocks) if config.vision_blocks else None
-        self.image = ImageHead(config, trunk._fc)
-        self.text = TextTower(encoder, config)
-        self.scale = nn.Parameter(torch.tensor(math.log(20.0)))
-        self.class_scale = nn.Parameter(torch.tensor(math.log(20.0)))
+    Attributes:
+        owners: index [m] of the photo that each describes.
+        equal: a number [m] that captions which say the same share.
+        sentences: token ids of each.
+    """
 
-    def pooled(self, inputs: Tensor) -> Tensor:
-        """Pooled features [n, 1280] of what the frozen part of the CNN gives."""
-        if self.top is None:
-            return inputs
-        return torch.cat([self.top(inputs[start : start + _CHUNK]) for start in range(0, len(inputs), _CHUNK)])
+    owners: npt.NDArray[np.int64]
+    equal: npt.NDArray[np.int64]
+    sentences: Sentences
 
-    def images(self, features: Tensor) -> Tensor:
-        """Unit rows [n, dim] of images, given their pooled features."""
-        return self.image.joint(features, self.image.classifier(features))
-
-    def texts(self, sentences: Sequence[Sequence[int]]) -> Tensor:
-        """Unit rows [n, dim] of token ids."""
-        return in_chunks(self.text.joint, sentences)
+    @classmethod
+    def of(cls, captions: Sequence[Sentences]) -> _HeldOut:
+        """The captions of each photo."""
+        sentences = [sentence for own in captions for sentence in own]
+        numbers = {sentence: number for number, sentence in enumerate(dict.fromkeys(map(tuple, sentences)))}
+        owners = np.repeat(np.arange(len(captions)), [len(own) for own in captions])
+        return cls(owners, np.array([numbers[tuple(sentence)] for sentence in sentences], np.int64), sentences)
 
 
 class Align(Stage[Towers]):
@@ -82,7 +73,7 @@ class Align(Stage[Towers]):
     Args:
         config: see ``AlignConfig``.
         data: photos and captions.
-        text: the text encoder to begin with.
+        start: the towers to begin with.
         cache: directory of CNN features, which runs over the same photos share.
         limit: take only so many photos of each split, and words.
     """
@@ -92,64 +83,69 @@ class Align(Stage[Towers]):
     headline: ClassVar[tuple[str, ...]] = ("image_to_text_R@1", "text_to_image_R@1")
 
     def __init__(
-        self, config: AlignConfig, data: AlignData, text: TextPart, cache: Path, limit: int | None = None
+        self, config: AlignConfig, data: AlignData, start: Start, cache: Path, limit: int | None = None
     ) -> None:
-        self.config = config
-        languages = config.languages.split()
+        self.config, self._tokenizer = config, start.text.tokenizer
+        languages = config.languages.split() if start.card is None else list(data.captions)
         train, dev = (data.read(split, languages, limit) for split in (data.train, data.dev))
-        translated = data.read_translations(languages)
+        self._read_captions(data, languages, train, dev)
+        self._look_at_photos(data.images, list(train), list(dev), start, cache)
+        self.steps = max(1, len(train) // config.batch_size)
+        torch.manual_seed(config.seed)  # here, since computing features draws random numbers and reading them does not
+        self.module = Towers(config, start.trunk, start.text.encoder)
+        photos = self.views[0].pooled
+        if start.weights is None:
+            self.module.image.fit_statistics(photos)
+        else:
+            load_into(self.module, start.weights)
+        spoken = [[self._tokens(own) for own in load_class_names(language)] for language in config.languages.split()]
+        names = [[named for named in of_class if named] for of_class in zip(*spoken, strict=True)]
+        self.classes = ClassPairs(ClassFeatures(photos, start.trunk._fc), names)
+        if start.weights is None:
+            self._start_class_vectors()
+        self.words = _words(start.text)[:limit] if config.words else []
+        self.before = copy.deepcopy(self.module).eval().requires_grad_(requires_grad=False)
+        self.meanings = self._meanings(self.before, self.words)
 
-        def tokens(texts: Sequence[str]) -> Sentences:
-            return token_ids(text.tokenizer, texts, config.max_tokens)
+    def _tokens(self, texts: Sequence[str]) -> Sentences:
+        return token_ids(self._tokenizer, texts, self.config.max_tokens)
 
-        def features(names: Sequence[str], view: int, title: str) -> Features:
-            photos, transform = [data.images / name for name in names], Transform(config.image_size, config.max_aspect)
-            progress = Progress(title, len(photos))
-            return cached_features(photos, config.vision, transform, view, cache, progress, config.vision_blocks)
-
-        self.views = [
-            features(list(train), view, f"features of view {view + 1} of {config.views}")
-            for view in range(config.views)
-        ]
+    def _read_captions(
+        self, data: AlignData, languages: Sequence[str], train: Mapping[str, Texts], dev: Mapping[str, Texts]
+    ) -> None:
+        views, translated = range(self.config.views), data.read_translations(languages)
         said = {
             language: [[*texts[language], *translated[name][language]] for name, texts in train.items()]
             for language in languages
         }
         sided = [tells_sides([text for texts in said.values() for text in texts[row]]) for row in range(len(train))]
-        mirrored = [
-            [view > 0 and Augmentation.of_view(name, view).mirrored for view in range(config.views)] for name in train
-        ]
+        mirrored = [[view > 0 and Augmentation.of_view(name, view).mirrored for view in views] for name in train]
         self.captions = CaptionPairs(
             ~(np.array(sided)[:, None] & np.array(mirrored)),
-            {language: [tokens(texts) for texts in own] for language, own in said.items()},
+            {language: [self._tokens(texts) for texts in own] for language, own in said.items()},
         )
-        self.dev_inputs = features(list(dev), 0, "features of the dev photos").inputs
         self.dev = {
-            language: Drawn(
-                torch.tensor([row for row, texts in enumerate(dev.values()) for _ in texts[language]]),
-                tokens([text for texts in dev.values() for text in texts[language]]),
-            )
-            for language in languages
+            language: _HeldOut.of([self._tokens(texts[language]) for texts in dev.values()]) for language in languages
         }
         for language, own in self.dev.items():
             if not own.sentences:
                 raise InputError(
                     f"{data.dev}: none of its photos has a caption in {language!r}: add some, or leave it out"
                 )
-        self.steps = max(1, len(train) // config.batch_size)
 
-        trunk = efficientnet.load_pretrained(config.vision)
-        torch.manual_seed(config.seed)  # here, since computing features draws random numbers and reading them does not
-        self.module = Towers(config, trunk, text.encoder)
-        photos = self.views[0].pooled
-        self.module.image.fit_statistics(photos)
-        spoken = [[tokens(own) for own in load_class_names(language)] for language in languages]
-        names = [[named for named in of_class if named] for of_class in zip(*spoken, strict=True)]
-        self.classes = ClassPairs(ClassFeatures(photos, trunk._fc), names)
-        self._start_class_vectors()
-        self.words = _words(text)[:limit] if config.words else []
-        with torch.no_grad():
-            self.meanings = in_chunks(self.module.text.eval().sentences, self.words) if self.words else None
+    def _look_at_photos(
+        self, folder: Path, train: Sequence[str], dev: Sequence[str], start: Start, cache: Path
+    ) -> None:
+        config = self.config
+
+        def features(names: Sequence[str], view: int, title: str) -> Features:
+            photos, transform = [folder / name for name in names], Transform(config.image_size, config.max_aspect)
+            trunk = Trunk(start.trunk, start.trunk_key, config.vision_blocks)
+            return cached_features(photos, trunk, transform, view, cache, Progress(title, len(photos)))
+
+        views = range(config.views)
+        self.views = [features(train, view, f"features of view {view + 1} of {config.views}") for view in views]
+        self.dev_inputs = features(dev, 0, "features of the dev photos").inputs
 
     def groups(self) -> list[ParameterGroup]:
         config, towers = self.config, self.module
@@ -176,23 +172,25 @@ class Align(Stage[Towers]):
                 loss = loss + config.feature_weight * towers.image.change(before, features)
             if config.prototypes:
                 features, names = self.classes.draw(config.prototypes, draw)
-                matched = info_nce(towers.images(features), towers.texts(names), towers.class_scale)
+                images = towers.images(features)
+                matched = info_nce(images, towers.texts(names), towers.class_scale)
                 loss = loss + config.prototype_weight * matched
-            if self.meanings is not None:
+                if config.keep_weight:
+                    loss = loss + config.keep_weight * _apart(images, self.before.images(features))
+            if self.words:
                 chosen = draw.numpy.permutation(len(self.words))[: config.words]
-                now = in_chunks(towers.text.sentences, [self.words[place] for place in chosen])
-                kept = F.cosine_similarity(now, self.meanings[torch.from_numpy(chosen)]).mean()
-                loss = loss + config.word_weight * (1 - kept)
+                now = self._meanings(towers, [self.words[place] for place in chosen])
+                loss = loss + config.word_weight * _apart(now, self.meanings[torch.from_numpy(chosen)])
             yield loss
 
     def evaluate(self, module: Towers) -> Metrics:
         """Recall on the dev split in each language; ``score`` is the sum of all."""
         images, metrics = module.images(module.pooled(self.dev_inputs)).numpy(), Metrics()
         for place, (language, dev) in enumerate(self.dev.items()):
-            recall = retrieval_recall(images, module.texts(dev.sentences).numpy(), dev.rows.numpy())
+            recall = retrieval_recall(images, module.texts(dev.sentences).numpy(), dev.owners, dev.equal)
             prefix = f"{language}_" if place else ""
             metrics |= {f"{prefix}{way}_{name}": value for way, own in recall.items() for name, value in own.items()}
-        return {"score": round(sum(metrics.values()), 2), **metrics}
+        return {"score": round(sum(metrics.values()), 2), **metrics, "classes_R@1": self._classes_found(module)}
 
     def _caption_loss(self, images: Tensor, drawn: dict[str, Drawn]) -> Tensor:
         losses, spoken = [], []
@@ -200,20 +198,33 @@ class Align(Stage[Towers]):
             if not own.sentences:
                 continue
             texts = self.module.texts(own.sentences)
-            losses.append(self._match(images, texts, torch.arange(len(images)), own.rows))
-            spoken.append((texts, own.rows))
-        for (texts, rows), (others, their_rows) in pairwise(spoken):
+            losses.append(self._match(images, texts, own.fitting))
+            spoken.append((texts, own.fitting.float()))
+        for (texts, fitting), (others, theirs) in pairwise(spoken):
             if self.config.translation_weight:
-                losses.append(self.config.translation_weight * self._match(texts, others, rows, their_rows))
+                losses.append(self.config.translation_weight * self._match(texts, others, fitting.T @ theirs > 0))
         return torch.stack(losses).sum()
 
-    def _match(self, left: Tensor, right: Tensor, left_rows: Tensor, right_rows: Tensor) -> Tensor:
+    def _match(self, left: Tensor, right: Tensor, positives: Tensor) -> Tensor:
         """The contrastive loss; what belongs to no row of the other side is left out."""
-        left_kept, right_kept = torch.isin(left_rows, right_rows), torch.isin(right_rows, left_rows)
-        left, left_rows = left[left_kept], left_rows[left_kept]
-        right, right_rows = right[right_kept], right_rows[right_kept]
-        positives = left_rows[:, None] == right_rows
+        left_kept, right_kept = positives.any(1), positives.any(0)
+        left, right, positives = left[left_kept], right[right_kept], positives[left_kept][:, right_kept]
+        if self.config.loss == "siglip":
+            return siglip(left, right, self.module.scale, self.module.bias, positives)
         return info_nce(left, right, self.module.scale, positives, self.config.hardness)
+
+    def _classes_found(self, module: Towers) -> float:
+        """How often a class's name finds the features drawn for it among those of all classes, in percent."""
+        classes = torch.arange(len(self.classes.sentences))
+        features = self.classes.features.draw(classes, torch.Generator().manual_seed(0))
+        names = module.texts([names[0][0] for names in self.classes.sentences])
+        found = (names @ module.images(features).T).argmax(1) == classes
+        return round(100 * found.float().mean().item(), 2)
+
+    def _meanings(self, towers: Towers, words: Sentences) -> Tensor:
+        """What is kept of words: where the text encoder has them; with ``keep_weight``, where the whole tower does."""
+        tower = towers.text.joint if self.config.keep_weight else towers.text.sentences
+        return in_chunks(tower, words) if words else torch.empty(0)
 
     @torch.no_grad()
     def _start_class_vectors(self) -> None:
@@ -227,13 +238,7 @@ class Align(Stage[Towers]):
 
 
 def align(
-    config: AlignConfig,
-    data: AlignData,
-    out: Path,
-    *,
-    text: Path | None = None,
-    resume: bool = False,
-    smoke: bool = False,
+    config: AlignConfig, data: AlignData, out: Path, *, start: Start, resume: bool = False, smoke: bool = False
 ) -> Result:
     """Trains the joint space and writes ``towers.safetensors`` with the best weights on the dev split.
 
@@ -242,21 +247,24 @@ def align(
         data: photos and captions.
         out: directory of the run, see ``RunDirectory``. The cache of CNN features lies beside it, in ``features``, so
             that runs of one folder share it.
-        text: directory of a distillation, for the text encoders that start from one.
+        start: the towers to begin with.
         resume: go on from the checkpoint in ``out``.
         smoke: a run of seconds over a handful of photos.
 
     Raises:
-        InputError: ``out`` or ``text`` does not fit, or photos and captions do not match.
+        InputError: ``out`` does not fit, or photos and captions do not match.
         TrainingError: see ``revln.train.loop.run``.
     """
     config = config.smoke() if smoke else config
-    part = load_text_part(config.text, config.text_layers, text, config.text_dropout)
     directory = RunDirectory(out, config, resume=resume)
     if not directory.history:
-        save_tokenizer(part.tokenizer, out)
-    stage = Align(config, data, part, out.parent / "features", _SMOKE_PHOTOS if smoke else None)
-    return run(stage, directory)
+        save_tokenizer(start.text.tokenizer, out)
+    return run(Align(config, data, start, out.parent / "features", _SMOKE_PHOTOS if smoke else None), directory)
+
+
+def _apart(left: Tensor, right: Tensor) -> Tensor:
+    """Mean cosine distance of rows."""
+    return 1 - F.cosine_similarity(left, right).mean()
 
 
 def _words(text: TextPart) -> Sentences:

@@ -46,11 +46,28 @@ def distil(
     _report({"out": str(out), **result.to_dict()}, as_json)
 
 
-@app.command(epilog="Example: revln train align --config configs/align-base.toml --data flickr8k --out runs/base")
+@app.command(
+    epilog="Examples: revln train align --data my.csv --from base --out runs/mine; "
+    "revln train align --config configs/align-base.toml --data flickr8k --out runs/base"
+)
 def align(
-    config: Annotated[Path, typer.Option(help="TOML file; its keys are those of AlignConfig.")],
-    data: DataOption,
+    data: Annotated[
+        Path,
+        typer.Option(
+            "--data",
+            help="Caption file of your own photos (with --from), or a folder with images/, captions.txt, train.txt "
+            "and dev.txt (the layout of Flickr8k).",
+        ),
+    ],
     out: Annotated[Path, typer.Option(help="Directory of the run.")],
+    start: Annotated[
+        str | None,
+        typer.Option("--from", metavar="MODEL", help="Go on from this model, and make a bundle in OUT/bundle."),
+    ] = None,
+    config: Annotated[
+        Path | None,
+        typer.Option(help="TOML file; its keys are those of AlignConfig. With --from, those that are to be different."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few photos.")] = False,
     text: Annotated[
@@ -62,10 +79,17 @@ def align(
     from revln.train.align import align as run_align
     from revln.train.config import AlignConfig, load_config
     from revln.train.pairs import AlignData
+    from revln.train.starting import Start
 
     _log_to_stderr()
+    if start is not None:
+        _report(_go_on(start, data, out, config, resume=resume, smoke=smoke), as_json)
+        return
+    if config is None:
+        raise typer.BadParameter("give --config, or --from MODEL to go on from a model", param_hint="--config")
     bound = load_config(config, AlignConfig)
-    result = run_align(bound, AlignData.in_folder(data), out, text=text, resume=resume, smoke=smoke)
+    begun = Start.packaged(bound, text)
+    result = run_align(bound, AlignData.in_folder(data), out, start=begun, resume=resume, smoke=smoke)
     _report({"out": str(out), **result.to_dict()}, as_json)
 
 
@@ -146,6 +170,31 @@ def import_hf(
         photos_and_captions=pairs,
     )
     _report({"out": str(out), "id": card.id, "metrics": dict(card.numbers)}, as_json)
+
+
+def _go_on(start: str, data: Path, out: Path, config: Path | None, *, resume: bool, smoke: bool) -> dict[str, Any]:
+    """Trains a model further on one's own photos, and makes a bundle of it."""
+    from revln.models.registry import open_bundle
+    from revln.sources import read_split
+    from revln.train.align import align as run_align
+    from revln.train.config import load_config
+    from revln.train.export import export_further
+    from revln.train.own_photos import fitting_config, own_data
+    from revln.train.pairs import AlignData
+    from revln.train.starting import Start
+
+    made_with, begun = Start.of_bundle(open_bundle(start))
+    own = AlignData.in_folder(data) if data.is_dir() else own_data(data, out)
+    photos = len(read_split(own.train))
+    bound = fitting_config(made_with, photos, out.name)
+    if config is not None:
+        bound = load_config(config, bound)
+    logging.getLogger("revln.train").info("%d photos to train on, %d held out", photos, len(read_split(own.dev)))
+    result = run_align(bound, own, out, start=begun, resume=resume, smoke=smoke)
+    card = export_further(out, begun, out / "bundle")
+    message = "to use it: revln memory migrate --model %s"
+    logging.getLogger("revln.train").info(message, out / "bundle")
+    return {"out": str(out), "bundle": str(out / "bundle"), "id": card.id, **result.to_dict()}
 
 
 def _log_to_stderr() -> None:

@@ -128,7 +128,8 @@ class AlignConfig(StageConfig):
         languages: of the captions; the first is the one that every photo has captions in.
         captions: captions of a photo and language in a batch; all are positives.
         translation_weight: weight of the loss between captions of a photo in two languages.
-        hardness: concentration of the loss on hard negatives, see ``info_nce``.
+        loss: over a batch; see ``revln.train.losses``.
+        hardness: concentration of InfoNCE on hard negatives.
         views: augmented versions of each training photo whose features are cached; the first is the photo itself.
         head_rate: peak learning rate of the heads.
         text_rate: peak learning rate of the text encoder; 0 freezes it.
@@ -139,6 +140,8 @@ class AlignConfig(StageConfig):
         prototype_weight: weight of their loss.
         words: words of the vocabulary a step that are kept where the text encoder had them; 0 for none.
         word_weight: weight of their loss.
+        keep_weight: weight of the loss that keeps what the towers say of classes and words as it was at the start, for
+            training that goes on from a bundle.
         max_tokens: longer sentences are cut.
     """
 
@@ -157,6 +160,7 @@ class AlignConfig(StageConfig):
     languages: Literal["en", "en zh"] = "en"
     captions: Count = 1
     translation_weight: Weight = 0.0
+    loss: Literal["infonce", "siglip"] = "infonce"
     hardness: Weight = 0.0
     views: Count = 6
     epochs: Count = 40
@@ -170,6 +174,7 @@ class AlignConfig(StageConfig):
     prototype_weight: Weight = 0.3
     words: Annotated[int, Range(0)] = 0
     word_weight: Weight = 1.0
+    keep_weight: Weight = 0.0
     max_tokens: Annotated[int, Range(1, 65)] = 64
 
     def smoke(self) -> Self:
@@ -183,8 +188,12 @@ class AlignConfig(StageConfig):
 C = TypeVar("C", bound=StageConfig)
 
 
-def load_config(path: Path, kind: type[C]) -> C:
+def load_config(path: Path, kind: type[C] | C) -> C:
     """Binds a TOML file to the configuration of a stage.
+
+    Args:
+        path: the file.
+        kind: the class of the configuration, or one that holds for what the file does not say.
 
     Raises:
         ConfigError: the file is missing or malformed, a key is unknown, or a value has the wrong type or range; the
@@ -196,7 +205,7 @@ def load_config(path: Path, kind: type[C]) -> C:
         raise ConfigError(f"{path}: no such configuration file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
-    types = get_type_hints(kind)
+    types = get_type_hints(kind if isinstance(kind, type) else type(kind))
     for key, value in values.items():
         if key not in types:
             near = get_close_matches(key, types, n=1)
@@ -205,7 +214,7 @@ def load_config(path: Path, kind: type[C]) -> C:
         if types[key] is float and type(value) is int:
             values[key] = float(value)
     try:
-        return kind(**values)
+        return kind(**values) if isinstance(kind, type) else dataclasses.replace(kind, **values)
     except ConfigError as error:
         raise ConfigError(f"{path}: {error}") from error
 

@@ -52,6 +52,11 @@ PIXEL_MEAN = 127.5
 PIXEL_STD = 127.5
 
 
+def scaled(pixels: Tensor) -> Tensor:
+    """Normalised pixels [n, 3, H, W] of uint8 pixels [n, H, W, 3]."""
+    return (pixels.permute(0, 3, 1, 2).float() - PIXEL_MEAN) / PIXEL_STD
+
+
 def _scale_channels(channels: int, width: float) -> int:
     """Rounds scaled channels to the nearest multiple of 8, never losing more than a tenth."""
     scaled = channels * width

@@ -8,7 +8,8 @@ import logging
 import math
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,15 +25,15 @@ from revln.models.bundle import BACKGROUND, CLASSES, GOLDEN, TEXT, TOKENIZER, VI
 from revln.models.card import ImageInput, TextInput, sha256_of
 from revln.models.verification import write_golden
 from revln.train import efficientnet
-from revln.train.align import Towers
 from revln.train.class_names import load_class_names
 from revln.train.config import AlignConfig
 from revln.train.onnx_files import Precision, export_onnx, store_weights
 from revln.train.pairs import AlignData
+from revln.train.starting import Start
 from revln.train.text_encoders import make_encoder
-from revln.train.towers import ImageTower
+from revln.train.towers import ImageTower, Towers
 
-__all__ = ["draft_bundle", "export", "load_run", "shipped_photos"]
+__all__ = ["draft_bundle", "export", "export_further", "load_run", "shipped_photos"]
 
 log = logging.getLogger("revln.train")
 
@@ -61,8 +62,12 @@ def shipped_photos(limit: int = 4) -> list[Path]:
     return sorted(SAMPLES.rglob("*.jpg"))[:limit]
 
 
-def load_run(run: Path) -> tuple[AlignConfig, Towers]:
+def load_run(run: Path, start: Start | None = None) -> tuple[AlignConfig, Towers]:
     """Configuration and best weights of a run; its tokenizer lies beside them.
+
+    Args:
+        run: its directory.
+        start: the bundle that it went on from, if it did.
 
     Raises:
         InputError: the directory holds no finished epoch of a run.
@@ -73,7 +78,8 @@ def load_run(run: Path) -> tuple[AlignConfig, Towers]:
     config = AlignConfig(**json.loads((run / "config.json").read_text(encoding="utf-8")))
     vocabulary = Tokenizer.from_file(str(run / TOKENIZER)).get_vocab_size()
     encoder = make_encoder(config.text, vocabulary, config.text_layers, config.text_dropout)
-    towers = Towers(config, efficientnet.load_pretrained(config.vision), encoder)
+    trunk = efficientnet.load_pretrained(config.vision) if start is None else start.trunk
+    towers = Towers(config, trunk, encoder)
     towers.load_state_dict(load_file(run / "towers.safetensors"))
     return config, towers.eval()
 
@@ -102,42 +108,96 @@ def export(
         terms: of the training data, for the card.
     """
     config, towers = load_run(run)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
-        directory = Path(temporary) / out.name
-        directory.mkdir()
+    with _replaced(out) as directory:
         # The bundle measures and calibrates itself: what is on the card is what its own ONNX files give.
         model = draft_bundle(run, config, towers, directory, vision_precision, text_precision, terms)
         calibration, numbers = _measure(model, data, unrelated)
         calibration.save(directory)
-        write_golden(model.encoder, golden_photos, _GOLDEN_SENTENCES, directory)
-        card = dataclasses.replace(
-            model.card,
-            files=_hashes(directory, (VISION, TEXT, TOKENIZER, CLASSES, BACKGROUND, GOLDEN)),
-            numbers=numbers | {"weights stored as": f"vision {vision_precision}, text {text_precision}"},
-            calibration=calibration.to_dict(),
+        numbers |= {"weights stored as": f"vision {vision_precision}, text {text_precision}"}
+        return _complete(model, golden_photos, directory, numbers=numbers, calibration=calibration.to_dict())
+
+
+def export_further(run: Path, start: Start, out: Path) -> Card:
+    """Writes the bundle of a run that went on from another one, whose calibration it keeps.
+
+    A few photos of one kind would calibrate it worse: probabilities are of everything that people look for.
+
+    Args:
+        run: directory of ``revln train align --from``.
+        start: what it went on from.
+        out: directory of the bundle; it is replaced only when the new one is complete.
+    """
+    if start.card is None or start.calibration is None:
+        raise InputError(f"{run}: did not go on from a bundle: use revln train export")
+    config, towers = load_run(run, start)
+    with _replaced(out) as directory:
+        model = draft_bundle(run, config, towers, directory, "fp16", "int8", trunk=start.trunk)
+        start.calibration.save(directory)
+        own = {"name": "photos and captions of the user", "terms": "the user's own"}
+        metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        numbers = {"held out, before": metrics[0], "held out": max(metrics[1:], key=lambda line: line["score"])}
+        return _complete(
+            model,
+            shipped_photos(),
+            directory,
+            numbers=numbers,
+            calibration=start.calibration.to_dict(),
+            weights=start.card.weights,
+            data=(*start.card.data, own),
+            languages=start.card.languages,
         )
-        card.write(directory)
+
+
+@contextmanager
+def _replaced(out: Path) -> Iterator[Path]:
+    """An empty directory, which takes the place of ``out`` when all went well."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
+        directory = Path(temporary) / out.name
+        directory.mkdir()
+        yield directory
         if out.exists():
             shutil.rmtree(out)
         shutil.move(directory, out)
+
+
+def _complete(model: Model, golden_photos: Sequence[Path], directory: Path, **facts: Any) -> Card:
+    """Records golden inputs, and writes the card with what is known now."""
+    write_golden(model.encoder, golden_photos, _GOLDEN_SENTENCES, directory)
+    files = _hashes(directory, (VISION, TEXT, TOKENIZER, CLASSES, BACKGROUND, GOLDEN))
+    card = dataclasses.replace(model.card, files=files, **facts)
+    card.write(directory)
     return card
 
 
 def draft_bundle(
-    run: Path, config: AlignConfig, towers: Towers, directory: Path, vision: Precision, text: Precision, terms: str = ""
+    run: Path,
+    config: AlignConfig,
+    towers: Towers,
+    directory: Path,
+    vision: Precision,
+    text: Precision,
+    terms: str = "",
+    trunk: efficientnet.EfficientNetLite | None = None,
 ) -> Model:
-    """Writes a bundle that encodes, but is neither calibrated nor measured yet."""
+    """Writes a bundle that encodes, but is neither calibrated nor measured yet; ``trunk`` is the CNN as packaged."""
     shutil.copyfile(run / TOKENIZER, directory / TOKENIZER)
-    _write_towers(config, towers, directory, vision, text)
+    trunk = trunk or efficientnet.load_pretrained(config.vision)
+    if towers.top is not None:
+        efficientnet.Top(trunk, config.vision_blocks).load_state_dict(towers.top.state_dict())
+    _write_towers(config, trunk, towers, directory, vision, text)
     _draft_card(config, terms, directory).write(directory)
     return Model(BundleEncoder(Bundle(directory)))
 
 
-def _write_towers(config: AlignConfig, towers: Towers, directory: Path, vision: Precision, text: Precision) -> None:
-    trunk = efficientnet.load_pretrained(config.vision)
-    if towers.top is not None:
-        efficientnet.Top(trunk, config.vision_blocks).load_state_dict(towers.top.state_dict())
+def _write_towers(
+    config: AlignConfig,
+    trunk: efficientnet.EfficientNetLite,
+    towers: Towers,
+    directory: Path,
+    vision: Precision,
+    text: Precision,
+) -> None:
     tower = ImageTower(trunk, towers.image).eval()
     pixels = torch.zeros(1, config.image_size, config.image_size, 3, dtype=torch.uint8)
     export_onnx(tower, {"pixels": pixels}, ["embedding", "logits"], directory / VISION)
@@ -168,6 +228,7 @@ def _draft_card(config: AlignConfig, terms: str, directory: Path) -> Card:
             for part in _WEIGHTS
         ),
         data=({"name": "captions of the training split", "terms": terms},),
+        training={**dataclasses.asdict(config), "max_aspect": aspect},
     )
 
 

@@ -96,66 +96,71 @@ class Features:
         return self.pooled if self.maps is None else self.maps
 
 
+class Trunk(nn.Module):
+    """A CNN from uint8 pixels [n, side, side, 3] to pooled features [n, 1280], or to what its last blocks take.
+
+    Args:
+        cnn: the CNN.
+        key: tells it from others, for the cache.
+        blocks: how many blocks are left for training, counted from the end; 0 for none, and pooled features.
+    """
+
+    def __init__(self, cnn: efficientnet.EfficientNetLite, key: str, blocks: int = 0) -> None:
+        super().__init__()
+        self.cnn, self.key, self.blocks = cnn, key, blocks
+
+    def forward(self, pixels: Tensor) -> Tensor:
+        scaled = efficientnet.scaled(pixels)
+        features: Tensor = self.cnn.below(scaled, self.blocks) if self.blocks else self.cnn(scaled)
+        return features
+
+    @torch.inference_mode()
+    def pooled(self, maps: npt.NDArray[np.float16]) -> npt.NDArray[np.float32]:
+        """Pooled features [n, 1280] of what the last blocks take."""
+        top = efficientnet.Top(self.cnn, self.blocks)
+        parts = [top.pooled(torch.from_numpy(maps[start : start + _CHUNK])) for start in range(0, len(maps), _CHUNK)]
+        return torch.cat(parts).numpy()
+
+
 def cached_features(
-    paths: Sequence[Path],
-    variant: str,
-    transform: Transform,
-    view: int,
-    cache: Path,
-    progress: Progress,
-    blocks: int = 0,
+    paths: Sequence[Path], trunk: Trunk, transform: Transform, view: int, cache: Path, progress: Progress
 ) -> Features:
     """Features of photos; read from ``cache`` where the same photos were seen before.
 
     Args:
         paths: the photos.
-        variant: of EfficientNet-Lite.
+        trunk: the frozen part of the CNN.
         transform: from image to pixels.
         view: 0 for the photos as they are, another number for that augmentation of them.
         cache: directory of the cache.
         progress: told of the photos done.
-        blocks: of the CNN that are trained, counted from its end.
     """
-    key = hashlib.blake2b(repr((variant, transform, view, _AUGMENTATION if view else 0)).encode(), digest_size=12)
+    key = hashlib.blake2b(repr((trunk.key, transform, view, _AUGMENTATION if view else 0)).encode(), digest_size=12)
     for path in paths:
         stat = path.stat()
         key.update(repr((path.name, stat.st_size, stat.st_mtime_ns)).encode())
     file = cache / f"{key.hexdigest()}.npy"
-    compute = partial(_compute, paths, variant, transform, view, progress)
-    if not blocks:
-        return Features(torch.from_numpy(cached_array(file, lambda: compute(None))), None)
-    maps = cached_array(cache / f"{key.hexdigest()}-{blocks}.npy", lambda: compute(blocks))
+    compute = partial(_compute, paths, trunk, transform, view, progress)
+    if not trunk.blocks:
+        return Features(torch.from_numpy(cached_array(file, compute)), None)
+    maps = cached_array(cache / f"{key.hexdigest()}-{trunk.blocks}.npy", compute)
     # Of the maps, not of the pixels: the CNN from there on takes a fifth of the time.
-    return Features(
-        torch.from_numpy(cached_array(file, lambda: _pooled(maps, variant, blocks))), torch.from_numpy(maps)
-    )
-
-
-class Trunk(nn.Module):
-    """The CNN from uint8 pixels [n, side, side, 3] to pooled features [n, 1280], or to what its last blocks take."""
-
-    def __init__(self, variant: str, blocks: int | None = None) -> None:
-        super().__init__()
-        self.trunk = efficientnet.load_pretrained(variant)
-        self.blocks = blocks
-
-    def forward(self, pixels: Tensor) -> Tensor:
-        scaled = (pixels.permute(0, 3, 1, 2).float() - efficientnet.PIXEL_MEAN) / efficientnet.PIXEL_STD
-        features: Tensor = self.trunk(scaled) if self.blocks is None else self.trunk.below(scaled, self.blocks)
-        return features
+    pooled = cached_array(file, lambda: trunk.pooled(maps))
+    return Features(torch.from_numpy(pooled), torch.from_numpy(maps))
 
 
 def _compute(
-    paths: Sequence[Path], variant: str, transform: Transform, view: int, progress: Progress, blocks: int | None
+    paths: Sequence[Path], trunk: Trunk, transform: Transform, view: int, progress: Progress
 ) -> npt.NDArray[Any]:
     # ONNX Runtime is several times faster than eager torch on a CPU, most of all with one stream of work a core.
     with tempfile.TemporaryDirectory() as directory:
         file = Path(directory) / "trunk.onnx"
         example = torch.zeros(1, transform.side, transform.side, 3, dtype=torch.uint8)
-        export_onnx(Trunk(variant, blocks).eval(), {"pixels": example}, ["features"], file)
+        export_onnx(trunk.eval(), {"pixels": example}, ["features"], file)
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
+        kind = np.float16 if trunk.blocks else np.float32
 
         def features_of(path: Path) -> npt.NDArray[Any]:
             image = open_image(path)
@@ -163,14 +168,7 @@ def _compute(
                 image = Augmentation.of_view(path.name, view)(image)
             features: npt.NDArray[Any] = session.run(None, {"pixels": transform(image)[None]})[0][0]
             progress.advance()
-            return features if blocks is None else features.astype(np.float16)
+            return features.astype(kind)
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             return np.stack(list(pool.map(features_of, paths)))
-
-
-@torch.inference_mode()
-def _pooled(maps: npt.NDArray[np.float16], variant: str, blocks: int) -> npt.NDArray[np.float32]:
-    top = efficientnet.Top(efficientnet.load_pretrained(variant), blocks)
-    parts = [top.pooled(torch.from_numpy(maps[start : start + _CHUNK])) for start in range(0, len(maps), _CHUNK)]
-    return torch.cat(parts).numpy()

@@ -14,11 +14,13 @@ from onnx import TensorProto, helper, numpy_helper
 
 from revln.errors import ConfigError
 
-__all__ = ["PRECISIONS", "Precision", "export_onnx", "parse_precision", "store_weights"]
+__all__ = ["PRECISIONS", "Precision", "export_onnx", "parse_precision", "read_weights", "store_weights"]
 
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "fp16", "int8")
 _OPSET = 17
+_STORED = "_stored"
+_SCALE = "_scale"
 _SMALLEST = 1024  # weights below this many numbers stay as they are
 
 
@@ -77,7 +79,7 @@ def store_weights(path: Path, precision: Precision) -> None:
         if weights.dtype != np.float32 or weights.size < _SMALLEST or weights.ndim < 2:
             kept.append(tensor)
             continue
-        stored = tensor.name + "_stored"
+        stored = tensor.name + _STORED
         if precision == "fp16":
             packed.append(numpy_helper.from_array(weights.astype(np.float16), stored))
             nodes.append(helper.make_node("Cast", [stored], [tensor.name], to=TensorProto.FLOAT))
@@ -87,12 +89,24 @@ def store_weights(path: Path, precision: Precision) -> None:
         scale = np.abs(weights).max(axis=tuple(i for i in range(weights.ndim) if i != axis), keepdims=True) / 127
         scale = np.maximum(scale, np.finfo(np.float32).tiny).astype(np.float32)
         packed.append(numpy_helper.from_array(np.round(weights / scale).astype(np.int8), stored))
-        packed.append(numpy_helper.from_array(scale, stored + "_scale"))
+        packed.append(numpy_helper.from_array(scale, stored + _SCALE))
         nodes.append(helper.make_node("Cast", [stored], [stored + "_float"], to=TensorProto.FLOAT))
-        nodes.append(helper.make_node("Mul", [stored + "_float", stored + "_scale"], [tensor.name]))
+        nodes.append(helper.make_node("Mul", [stored + "_float", stored + _SCALE], [tensor.name]))
     original = list(graph.node)
     del graph.initializer[:], graph.node[:]
     graph.initializer.extend(kept + packed)
     graph.node.extend(nodes + original)
     onnx.checker.check_model(model)
     onnx.save(model, str(path))
+
+
+def read_weights(path: Path) -> dict[str, torch.Tensor]:
+    """The weights of a graph that ``export_onnx`` and ``store_weights`` have written, by their names in the module."""
+    held = {tensor.name: numpy_helper.to_array(tensor) for tensor in onnx.load(str(path)).graph.initializer}
+    weights = {}
+    for name, values in held.items():
+        if not name.endswith(_SCALE):
+            wide = values.astype(np.float32) if name.endswith(_STORED) else values
+            scale = held.get(name + _SCALE)
+            weights[name.removesuffix(_STORED)] = torch.from_numpy(np.array(wide if scale is None else wide * scale))
+    return weights

@@ -6,7 +6,7 @@ import csv
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from revln.train.class_names import ClassFeatures
 from revln.train.loop import Draw
 from revln.train.text_encoders import Sentences
 
-__all__ = ["CAPTIONS_PER_IMAGE", "AlignData", "CaptionPairs", "ClassPairs", "Drawn", "tells_sides"]
+__all__ = ["CAPTIONS_PER_IMAGE", "AlignData", "CaptionPairs", "ClassPairs", "Drawn", "Texts", "tells_sides"]
 
 CAPTIONS_PER_IMAGE = 5
 
@@ -127,11 +127,11 @@ class Drawn:
     """Sentences of a batch in one language.
 
     Attributes:
-        rows: which images of the batch they belong to [m].
+        fitting: which of the batch's images [n] each of them [m] describes: all that have it among their captions.
         sentences: token ids of each.
     """
 
-    rows: Tensor
+    fitting: Tensor
     sentences: Sentences
 
 
@@ -146,6 +146,11 @@ class CaptionPairs:
 
     fitting: npt.NDArray[np.bool_]
     sentences: Mapping[str, Sequence[Sentences]]
+    _said_of: Mapping[str, Mapping[tuple[int, ...], set[int]]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        said_of = {language: _photos_of(sentences) for language, sentences in self.sentences.items()}
+        object.__setattr__(self, "_said_of", said_of)
 
     def draw(self, photos: Photos, captions: int, draw: Draw) -> tuple[Tensor, dict[str, Drawn]]:
         """The number of one view of each of these photos, and so many of its captions in each language."""
@@ -153,14 +158,27 @@ class CaptionPairs:
         drawn = {}
         for language, sentences in self.sentences.items():
             picked = [
-                (row, sentences[photo][draw.numpy.integers(len(sentences[photo]))])
-                for row, photo in enumerate(photos)
+                sentences[photo][draw.numpy.integers(len(sentences[photo]))]
+                for photo in photos
                 for _ in range(captions)
                 if sentences[photo]
             ]
-            rows = torch.tensor([row for row, _ in picked], dtype=torch.long)
-            drawn[language] = Drawn(rows, [sentence for _, sentence in picked])
+            places = {photo: place for place, photo in enumerate(photos.tolist())}
+            fitting = torch.zeros(len(photos), len(picked), dtype=torch.bool)
+            for column, sentence in enumerate(picked):
+                said_of = self._said_of[language][tuple(sentence)] & places.keys()
+                fitting[[places[photo] for photo in said_of], column] = True
+            drawn[language] = Drawn(fitting, picked)
         return torch.tensor(views), drawn
+
+
+def _photos_of(sentences: Sequence[Sentences]) -> Mapping[tuple[int, ...], set[int]]:
+    """Which photos have a sentence among their captions."""
+    photos: dict[tuple[int, ...], set[int]] = defaultdict(set)
+    for photo, own in enumerate(sentences):
+        for sentence in own:
+            photos[tuple(sentence)].add(photo)
+    return photos
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ Training runs the heads alone over cached CNN features; export joins the head to
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +14,11 @@ from torch.nn import functional as F
 
 from revln.train import efficientnet
 from revln.train.config import AlignConfig
-from revln.train.text_encoders import TextEncoder
+from revln.train.text_encoders import TextEncoder, in_chunks
 
-__all__ = ["ImageHead", "ImageTower", "Projection", "TextTower"]
+__all__ = ["ImageHead", "ImageTower", "Projection", "TextTower", "Towers"]
+
+_CHUNK = 128
 
 
 class Projection(nn.Module):
@@ -123,8 +126,7 @@ class ImageTower(nn.Module):
 
     def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Embeddings and class logits of uint8 pixels [n, side, side, 3]."""
-        scaled = (pixels.permute(0, 3, 1, 2).float() - efficientnet.PIXEL_MEAN) / efficientnet.PIXEL_STD
-        embeddings: tuple[Tensor, Tensor] = self.head(self.trunk(scaled))
+        embeddings: tuple[Tensor, Tensor] = self.head(self.trunk(efficientnet.scaled(pixels)))
         return embeddings
 
 
@@ -154,3 +156,30 @@ class TextTower(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Unit rows [n, dim + visual_dim] of token ids [n, t] where mask [n, t] is 1."""
         return F.pad(self.joint(ids, mask), (0, self.visual_dim))
+
+
+class Towers(nn.Module):
+    """What is trained: both heads, the text encoder, and the temperatures of the losses."""
+
+    def __init__(self, config: AlignConfig, trunk: efficientnet.EfficientNetLite, encoder: TextEncoder) -> None:
+        super().__init__()
+        self.top = efficientnet.Top(trunk, config.vision_blocks) if config.vision_blocks else None
+        self.image = ImageHead(config, trunk._fc)
+        self.text = TextTower(encoder, config)
+        self.scale = nn.Parameter(torch.tensor(math.log(20.0 if config.loss == "infonce" else 10.0)))
+        self.bias = nn.Parameter(torch.tensor(-10.0))  # of SigLIP
+        self.class_scale = nn.Parameter(torch.tensor(math.log(20.0)))
+
+    def pooled(self, inputs: Tensor) -> Tensor:
+        """Pooled features [n, 1280] of what the frozen part of the CNN gives."""
+        if self.top is None:
+            return inputs
+        return torch.cat([self.top(inputs[start : start + _CHUNK]) for start in range(0, len(inputs), _CHUNK)])
+
+    def images(self, features: Tensor) -> Tensor:
+        """Unit rows [n, dim] of images, given their pooled features."""
+        return self.image.joint(features, self.image.classifier(features))
+
+    def texts(self, sentences: Sequence[Sequence[int]]) -> Tensor:
+        """Unit rows [n, dim] of token ids."""
+        return in_chunks(self.text.joint, sentences)

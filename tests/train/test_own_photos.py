@@ -1,0 +1,176 @@
+"""Going on from a bundle with one's own photos."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from revln.errors import ConfigError, InputError
+from revln.models import Bundle, load_model
+from revln.models.bundle import GOLDEN
+from revln.models.card import sha256_of
+from revln.sources import read_split
+from revln.train import efficientnet
+from revln.train.align import align
+from revln.train.cli import app
+from revln.train.config import AlignConfig
+from revln.train.export import draft_bundle, export, load_run, shipped_photos
+from revln.train.own_photos import fitting_config, own_data
+from revln.train.pairs import AlignData
+from revln.train.starting import Start
+
+CONFIG = AlignConfig(
+    name="colours",
+    vision="lite0",
+    image_size=64,
+    dim=16,
+    visual_dim=8,
+    hidden=16,
+    views=2,
+    epochs=3,
+    batch_size=8,
+    head_rate=5e-3,
+    prototypes=8,
+    ema=0.5,
+    vision_blocks=1,
+)
+UNRELATED = ["an electricity bill", "a map of the underground", "an x-ray", "a spreadsheet"]
+
+
+@pytest.fixture(scope="module")
+def bundle(caption_data: AlignData, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Made by a training that changed the CNN, too."""
+    root = tmp_path_factory.mktemp("start")
+    align(CONFIG, caption_data, root / "runs" / "first", start=Start.packaged(CONFIG))
+    export(root / "runs" / "first", caption_data, UNRELATED, shipped_photos(2), root / "bundle")
+    return root / "bundle"
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """Stripes with invented names, which no bundle knows; one caption a photo, the same for all of a kind."""
+    rng = np.random.default_rng(3)
+    rows = ["image,caption"]
+    (tmp_path / "photos").mkdir()
+    for number in range(40):
+        pixels = rng.integers(0, 60, (48, 48, 3), dtype=np.uint8)
+        if number % 2:
+            pixels[::8] = 255
+        else:
+            pixels[:, ::8] = 255
+        Image.fromarray(pixels).save(tmp_path / "photos" / f"{number}.png")
+        rows.append(f"photos/{number}.png,a {('zorple', 'mibkess')[number % 2]}")
+    (tmp_path / "own.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return tmp_path / "own.csv"
+
+
+def test_what_is_held_out_follows_from_the_names(own: Path, tmp_path: Path) -> None:
+    data = own_data(own, tmp_path / "run")
+    train, dev = set(read_split(data.train)), set(read_split(data.dev))
+    assert (len(train), len(dev)) == (30, 10)
+    assert not train & dev
+    with own.open("a", encoding="utf-8") as file:
+        file.write("photos/40.png,a zorple\n")
+    again = own_data(own, tmp_path / "other")
+    assert len(dev & set(read_split(again.dev))) >= 9
+
+
+def test_too_few_photos(tmp_path: Path) -> None:
+    (tmp_path / "few.csv").write_text("image,caption\na.jpg,a cat\nb.jpg,a dog\n", encoding="utf-8")
+    with pytest.raises(InputError, match=r"few\.csv: names 2 photos: give at least 20"):
+        own_data(tmp_path / "few.csv", tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("photos", [20, 200, 3_000, 100_000])
+def test_settings_fit_the_number_of_photos(photos: int) -> None:
+    config = fitting_config(CONFIG, photos, "mine")
+    steps = config.epochs * max(1, photos // config.batch_size)
+    assert 200 <= steps <= 1500
+    assert config.batch_size <= photos
+    assert photos * config.views <= 100_000
+    assert (config.vision, config.dim, config.hidden) == (CONFIG.vision, CONFIG.dim, CONFIG.hidden)
+
+
+@pytest.mark.slow
+def test_towers_come_back_from_a_bundle(bundle: Path) -> None:
+    config, start = Start.of_bundle(Bundle(bundle))
+    assert dataclasses.replace(config, vision_blocks=1) == CONFIG
+    _, towers = load_run(bundle.parent / "runs" / "first")
+    for name in ("image.projection.linear.weight", "text.encoder.words.weight", "image.class_vectors"):
+        trained = towers.state_dict()[name]
+        assert (start.weights[name] - trained).abs().max() < 0.005 * trained.abs().max(), name  # stored in 8 bits
+    changed = start.trunk._conv_head.weight - efficientnet.load_pretrained("lite0")._conv_head.weight
+    assert changed.abs().max() > 1e-4  # what training has made of the CNN
+
+
+@pytest.mark.slow
+def test_own_photos_are_learnt_and_the_rest_is_kept(bundle: Path, own: Path, tmp_path: Path) -> None:
+    out, config = tmp_path / "runs" / "mine", tmp_path / "config.toml"
+    config.write_text("epochs = 12\nbatch_size = 10\nhead_rate = 3e-3\nwords = 32\nviews = 2\n", encoding="utf-8")
+    options = ["--data", str(own), "--from", str(bundle), "--out", str(out), "--config", str(config)]
+    reply = CliRunner().invoke(app, ["align", *options, "--json"], catch_exceptions=False)
+    result = json.loads(reply.stdout)
+    assert result["metrics"]["text_to_image_R@1"] == 100
+    assert result["metrics"]["text_to_image_R@1"] >= result["before"]["text_to_image_R@1"]
+    assert {"classes_R@1", "image_to_text_R@5"} <= result["metrics"].keys()
+
+    model, before = load_model(result["bundle"]), load_model(bundle)
+    assert model.verify() == []
+    assert model.id == result["id"] != before.id
+    assert model.card.name == "mine"
+    assert model.card.calibration == before.card.calibration
+    assert [part["name"] for part in model.card.data][-1] == "photos and captions of the user"
+    words = ["a dog", "a red wall", "a boat"]
+    assert (model.encode_texts(words) * before.encode_texts(words)).sum(1).min() > 0.9
+    Start.of_bundle(Bundle(Path(result["bundle"])))  # and so on
+
+
+@pytest.mark.slow
+def test_bundles_that_training_cannot_go_on_from(bundle: Path, tmp_path: Path) -> None:
+    config, towers = load_run(bundle.parent / "runs" / "first")
+    copy = tmp_path / "bundle"
+    copy.mkdir()
+    draft_bundle(bundle.parent / "runs" / "first", config, towers, copy, "fp16", "int8")
+    for name in (GOLDEN, "background.npz"):
+        (copy / name).write_bytes((bundle / name).read_bytes())
+    card = Bundle(bundle).card
+
+    def written(**facts: object) -> Bundle:
+        files = {name: sha256_of(copy / name) for name in card.files}
+        dataclasses.replace(card, files=files, **facts).write(copy)
+        return Bundle(copy)
+
+    with pytest.raises(InputError, match="cannot be trained further"):
+        Start.of_bundle(written(training={}))
+    with pytest.raises(InputError, match=r"card\.json: training: dim = 0"):
+        Start.of_bundle(written(training={**card.training, "dim": 0}))
+    with np.load(copy / GOLDEN) as golden:
+        arrays = {**golden, "text_embeddings": golden["text_embeddings"][::-1]}
+    np.savez(copy / GOLDEN, **arrays)
+    with pytest.raises(InputError, match="its weights give other text embeddings than it recorded"):
+        Start.of_bundle(written())
+
+
+def test_neither_a_configuration_nor_a_model(tmp_path: Path) -> None:
+    reply = CliRunner().invoke(app, ["align", "--data", str(tmp_path), "--out", str(tmp_path / "run")])
+    assert reply.exit_code == 2
+    assert "--from MODEL" in reply.output
+
+
+def test_bad_values_of_a_file_beside_a_model(tmp_path: Path) -> None:
+    from revln.train.config import load_config
+
+    path = tmp_path / "c.toml"
+    path.write_text("epochs = 3\n", encoding="utf-8")
+    assert load_config(path, CONFIG) == dataclasses.replace(CONFIG, epochs=3)
+    path.write_text("epocs = 3\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="did you mean 'epochs'"):
+        load_config(path, CONFIG)
