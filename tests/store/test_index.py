@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from revln.errors import MemoryStoreError
+from revln.protocols import VectorMatches
 from revln.store import RecordTable, Row, VectorIndex
 from revln.store.catalog import IndexLimits, covering_segments, index_directory, keep_index
 from revln.store.segment import VECTORS, Probe, Segment, SegmentFacts, lists_file
@@ -276,7 +277,7 @@ def test_codes_are_kept_in_memory_from_the_second_search_on(table: RecordTable) 
     _, index, directory = indexed(table, rng)
     query = shared_query(rng)
     first = index.search(query, 5, "image")
-    index.search(query, 5, "image")
+    assert index.refreshed(table.snapshot) is index  # as the second search of a memory does
     file = directory / lists_file(TEXT_DIM)
     with file.open("rb+") as stream:  # in place: a mapped file would show it
         stream.write(bytes(file.stat().st_size))
@@ -292,6 +293,7 @@ def test_a_segment_that_was_replaced_is_searched_on(table: RecordTable) -> None:
     first = index.search(query, 5, "image")
     shutil.rmtree(directory)
     for _ in range(3):
+        index._keep_codes()
         np.testing.assert_array_equal(index.search(query, 5, "image").row_ids, first.row_ids)
 
 
@@ -317,3 +319,61 @@ def test_more_codes_are_fetched_until_none_that_was_left_out_can_be_among_the_be
     assert asked[0] == 12
     assert asked == sorted(set(asked))
     assert asked[-1] >= len(rows) * 6 // 7
+
+
+def captioned(vectors: Sequence[Embedding]) -> Rows:
+    """Records without pictures, each with captions [n, TEXT_DIM]."""
+    rows = {}
+    for number, own in enumerate(vectors):
+        candidate = Candidate("photos", "text", f"/{number}", Path(f"/{number}"), 1, 1)
+        wide = np.pad(own, ((0, 0), (0, DIM - TEXT_DIM)))
+        rows[str(number)] = Row(candidate, tuple(map(str, range(len(own)))), text_vectors=wide)
+    return rows
+
+
+def test_one_and_the_same_caption_everywhere(table: RecordTable) -> None:
+    """Codes without any error, and rough scores that differ from exact ones in the last digit."""
+    caption = unit(np.arange(1, TEXT_DIM + 1, dtype=np.float32))[None]
+    table.upsert(list(captioned([caption] * 200).values()))
+    keep_index(table.refresh(), TEXT_DIM, LIMITS)
+    index, rng = VectorIndex(table.snapshot), np.random.default_rng(16)
+    for _ in range(6):
+        assert len(index.search(shared_query(rng), 10, "text").row_ids) == 10
+
+
+def test_many_captions_of_a_record_do_not_lead_to_reading_all(
+    table: RecordTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(17)
+    rows = captioned(
+        [unit(rng.standard_normal(TEXT_DIM) + 0.02 * rng.standard_normal((20, TEXT_DIM))) for _ in range(250)]
+    )
+    table.upsert(list(rows.values()))
+    keep_index(table.refresh(), TEXT_DIM, LIMITS)
+    read: list[int] = []
+    scored = Segment.scored
+
+    def counted(self: Segment, query: Embedding, places: np.ndarray, k: int) -> VectorMatches:
+        read.append(len(places))
+        return scored(self, query, places, k)
+
+    monkeypatch.setattr(Segment, "scored", counted)
+    query = shared_query(rng)
+    found = VectorIndex(table.snapshot).search(query, 10, "text")
+    np.testing.assert_allclose(found.scores, [score for _, score, _ in expected(rows, query, 10, "text")], atol=1e-6)
+    assert max(read) < 1500  # of 5,000
+
+
+def test_lists_that_hold_too_few_rows_are_not_all_that_is_searched(
+    table: RecordTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("revln.store.segment._PROBED", 0.0)
+    monkeypatch.setattr("revln.store.segment._FEWEST_PROBED", 1)
+    rng = np.random.default_rng(18)
+    rows, index, _ = indexed(table, rng)
+    queries = np.stack([shared_query(rng), shared_query(rng)])
+    together = index.search(queries, 30, "image")
+    assert together.row_ids.shape == (2, 30)
+    for row, query in enumerate(queries):
+        wanted = expected(rows, query, 30, "image")
+        np.testing.assert_allclose(together.scores[row], [score for _, score, _ in wanted], atol=1e-6)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -22,8 +21,10 @@ from revln.train.align import align
 from revln.train.cli import app
 from revln.train.config import AlignConfig
 from revln.train.export import draft_bundle, export, load_run, shipped_photos
-from revln.train.own_photos import fitting_config, own_data
+from revln.train.features import Augmentation
+from revln.train.own_photos import fitting_config, own_data, with_changes
 from revln.train.pairs import AlignData
+from revln.train.run_directory import CHECKPOINT
 from revln.train.starting import Start
 
 CONFIG = AlignConfig(
@@ -59,7 +60,7 @@ def own(tmp_path: Path) -> Path:
     rng = np.random.default_rng(3)
     rows = ["image,caption"]
     (tmp_path / "photos").mkdir()
-    for number in range(40):
+    for number in range(120):
         pixels = rng.integers(0, 60, (48, 48, 3), dtype=np.uint8)
         if number % 2:
             pixels[::8] = 255
@@ -74,35 +75,60 @@ def own(tmp_path: Path) -> Path:
 def test_what_is_held_out_follows_from_the_names(own: Path, tmp_path: Path) -> None:
     data = own_data(own, tmp_path / "run")
     train, dev = set(read_split(data.train)), set(read_split(data.dev))
-    assert (len(train), len(dev)) == (30, 10)
+    assert len(train) + len(dev) == 120
+    assert 10 <= len(dev) <= 20
     assert not train & dev
     with own.open("a", encoding="utf-8") as file:
-        file.write("photos/40.png,a zorple\n")
+        file.writelines(f"photos/{number}.png,a zorple\n" for number in range(200, 500))
     again = own_data(own, tmp_path / "other")
-    assert len(dev & set(read_split(again.dev))) >= 9
+    assert dev <= set(read_split(again.dev))
+    assert train <= set(read_split(again.train))
+    (tmp_path / "run" / CHECKPOINT).touch()
+    assert set(read_split(own_data(own, tmp_path / "run").dev)) == dev  # as the run that is there has it
 
 
 def test_too_few_photos(tmp_path: Path) -> None:
     (tmp_path / "few.csv").write_text("image,caption\na.jpg,a cat\nb.jpg,a dog\n", encoding="utf-8")
-    with pytest.raises(InputError, match=r"few\.csv: names 2 photos: give at least 20"):
+    with pytest.raises(InputError, match=r"few\.csv: names 2 photos: give at least 100"):
         own_data(tmp_path / "few.csv", tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize("photos", [20, 200, 3_000, 100_000])
-def test_settings_fit_the_number_of_photos(photos: int) -> None:
-    config = fitting_config(CONFIG, photos, "mine")
-    steps = config.epochs * max(1, photos // config.batch_size)
-    assert 200 <= steps <= 1500
+@pytest.mark.parametrize("photos", [90, 180, 300, 511, 3_000, 100_000])
+def test_settings_fit_the_number_of_photos(photos: int, tmp_path: Path) -> None:
+    config = fitting_config(CONFIG, photos, tmp_path / "mine", "base-2")
+    steps = config.epochs * config.passes * max(1, photos // config.batch_size)
+    assert 240 <= steps <= 1500
+    assert config.epochs <= 12
     assert config.batch_size <= photos
     assert photos * config.views <= 100_000
     assert (config.vision, config.dim, config.hidden) == (CONFIG.vision, CONFIG.dim, CONFIG.hidden)
 
 
+@pytest.mark.parametrize(("out", "name"), [("my model", "my-model"), (".mine", "mine"), ("..", "")])
+def test_a_name_that_a_card_takes(out: str, name: str, tmp_path: Path) -> None:
+    found = fitting_config(CONFIG, 200, tmp_path / out, "base-2").name
+    assert found == (name or tmp_path.resolve().parent.name)
+
+
+def test_what_a_bundle_has_settled_cannot_be_changed(tmp_path: Path) -> None:
+    path = tmp_path / "c.toml"
+    config = fitting_config(CONFIG, 200, tmp_path / "mine", "base-2")
+    path.write_text("epochs = 3\n", encoding="utf-8")
+    assert with_changes(config, path) == dataclasses.replace(config, epochs=3)
+    for line in ("dim = 17", 'text = "gru"', "vision_blocks = 6"):
+        path.write_text(line, encoding="utf-8")
+        with pytest.raises(ConfigError, match=rf"c\.toml: {line.split()[0]} = .* the model to go on from has"):
+            with_changes(config, path)
+    path.write_text("epocs = 3\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match="did you mean 'epochs'"):
+        with_changes(config, path)
+
+
 @pytest.mark.slow
 def test_towers_come_back_from_a_bundle(bundle: Path) -> None:
     config, start = Start.of_bundle(Bundle(bundle))
-    assert dataclasses.replace(config, vision_blocks=1) == CONFIG
+    assert config == dataclasses.replace(CONFIG, vision_blocks=0)
     _, towers = load_run(bundle.parent / "runs" / "first")
     for name in ("image.projection.linear.weight", "text.encoder.words.weight", "image.class_vectors"):
         trained = towers.state_dict()[name]
@@ -114,7 +140,7 @@ def test_towers_come_back_from_a_bundle(bundle: Path) -> None:
 @pytest.mark.slow
 def test_own_photos_are_learnt_and_the_rest_is_kept(bundle: Path, own: Path, tmp_path: Path) -> None:
     out, config = tmp_path / "runs" / "mine", tmp_path / "config.toml"
-    config.write_text("epochs = 12\nbatch_size = 10\nhead_rate = 3e-3\nwords = 32\nviews = 2\n", encoding="utf-8")
+    config.write_text("epochs = 4\nbatch_size = 25\nhead_rate = 3e-3\nwords = 32\nviews = 2\n", encoding="utf-8")
     options = ["--data", str(own), "--from", str(bundle), "--out", str(out), "--config", str(config)]
     reply = CliRunner().invoke(app, ["align", *options, "--json"], catch_exceptions=False)
     result = json.loads(reply.stdout)
@@ -131,6 +157,8 @@ def test_own_photos_are_learnt_and_the_rest_is_kept(bundle: Path, own: Path, tmp
     words = ["a dog", "a red wall", "a boat"]
     assert (model.encode_texts(words) * before.encode_texts(words)).sum(1).min() > 0.9
     Start.of_bundle(Bundle(Path(result["bundle"])))  # and so on
+    with pytest.raises(InputError, match=f"went on from {before.id}"):
+        load_run(out)
 
 
 @pytest.mark.slow
@@ -165,12 +193,10 @@ def test_neither_a_configuration_nor_a_model(tmp_path: Path) -> None:
     assert "--from MODEL" in reply.output
 
 
-def test_bad_values_of_a_file_beside_a_model(tmp_path: Path) -> None:
-    from revln.train.config import load_config
-
-    path = tmp_path / "c.toml"
-    path.write_text("epochs = 3\n", encoding="utf-8")
-    assert load_config(path, CONFIG) == dataclasses.replace(CONFIG, epochs=3)
-    path.write_text("epocs = 3\n", encoding="utf-8")
-    with pytest.raises(ConfigError, match="did you mean 'epochs'"):
-        load_config(path, CONFIG)
+def test_a_photo_is_augmented_alike_however_it_is_named(tmp_path: Path) -> None:
+    """A caption table names photos by folder; what is told of mirror images has to be of the same views."""
+    views = range(1, 9)
+    assert [Augmentation.of_view(tmp_path / "photos" / "7.jpg", view) for view in views] == [
+        Augmentation.of_view(Path("photos/7.jpg"), view) for view in views
+    ]
+    assert len({Augmentation.of_view(Path("7.jpg"), view).area for view in views}) == len(views)

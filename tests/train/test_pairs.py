@@ -88,9 +88,9 @@ def test_draws_captions_of_each_photo_and_language() -> None:
     drawn_from = pairs({"en": [[[1], [2]], [[3]], [[4], [5], [6]]], "zh": [[[7]], [], [[8], [9]]]})
     views, drawn = drawn_from.draw(np.array([2, 1, 0]), 3, Draw.of_epoch(0, 0))
     assert len(views) == 3
-    assert drawn["en"].fitting.int().argmax(0).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
-    assert drawn["zh"].fitting.int().argmax(0).tolist() == [0, 0, 0, 2, 2, 2]
-    assert (drawn["en"].fitting.sum(0) == 1).all()
+    assert drawn["en"].positives.int().argmax(0).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2]
+    assert drawn["zh"].positives.int().argmax(0).tolist() == [0, 0, 0, 2, 2, 2]
+    assert (drawn["en"].positives.sum(0) == 1).all()
     owned = [{4, 5, 6}, {3}, {1, 2}]
     assert all(sentence[0] in owned[place // 3] for place, sentence in enumerate(drawn["en"].sentences))
     assert [ids[0] in {8, 9} for ids in drawn["zh"].sentences] == [True] * 3 + [False] * 3
@@ -101,9 +101,9 @@ def test_a_caption_that_photos_share_fits_all_of_them() -> None:
     drawn_from = pairs({"en": [[[7]], [[8], [7]], [[9]]]})
     _, drawn = drawn_from.draw(np.array([0, 1]), 1, Draw.of_epoch(0, 0))
     assert drawn["en"].sentences[0] == [7]
-    assert drawn["en"].fitting[:, 0].tolist() == [True, True]
+    assert drawn["en"].positives[:, 0].tolist() == [True, True]
     _, drawn = drawn_from.draw(np.array([2, 0]), 1, Draw.of_epoch(0, 0))
-    assert drawn["en"].fitting.tolist() == [[True, False], [False, True]]
+    assert drawn["en"].positives.tolist() == [[True, False], [False, True]]
 
 
 def test_mirror_images_are_not_drawn_for_captions_that_tell_sides() -> None:

@@ -171,7 +171,7 @@ def _keep(snapshot: Snapshot, modality: Modality, text_dim: int | None, limits: 
         kept = [entry for entry in kept if entry not in merge]
         if made is not None:
             kept.append((made, {fragment.id for fragment in own}))
-        _publish(directory, [path for path, _ in kept])
+        _publish(directory, [path for path, _ in kept], [path for path, _ in merge])
     _clean(directory, [path.name for path, _ in kept])
     return True
 
@@ -226,8 +226,11 @@ def _mergeable(kept: Sequence[_Entry], fragments: dict[int, _Fragment], limits: 
     return next((entries[: limits.merged] for _, entries in sorted(tiers.items()) if len(entries) >= limits.merged), [])
 
 
-def _publish(directory: Path, segments: Sequence[Path]) -> None:
-    """Replaces the catalogue, so that a reader sees the old one or the new one."""
+def _publish(directory: Path, segments: Sequence[Path], replaced: Iterable[Path] = ()) -> None:
+    """Replaces the catalogue, so that a reader sees the old one or the new one; grace begins for what is replaced."""
+    for path in replaced:
+        with suppress(OSError):
+            os.utime(path)
     draft = directory / f".{_CATALOG}.{os.getpid()}"
     with draft.open("w", encoding="utf-8") as file:
         json.dump([path.name for path in segments], file)

@@ -52,7 +52,6 @@ _FEWEST_PROBED = 24
 _DEVIATIONS = 4.0  # a score by codes is off by more once in ten thousand times
 _FEW = 8192  # vectors that are read one by one: mapped, each would bring sixteen pages into memory
 _BATCH = 65_536
-_KEPT_FROM = 2  # search from which on a process keeps the narrowest lists in memory: 100 MB of a full segment
 _NARROW = _FEW  # vectors that a filter keeps in memory: 12 MB of a segment
 _EXHAUSTIVE = 0.25  # share of the vectors asked for from which on codes do not pay
 
@@ -120,7 +119,7 @@ class Probe:
     Attributes:
         scores: rough scores [n], best first.
         places: where the vectors lie [n].
-        error: by how much such a score is off at most.
+        error: by how much such a score is off, but for once in ten thousand times.
     """
 
     scores: Embedding
@@ -165,9 +164,7 @@ class Filter:
         """The same for FAISS."""
         import faiss
 
-        # FAISS keeps no reference to the bits, so they stay here.
-        self._bits = np.packbits(np.repeat(self.rows, self._lengths), bitorder="little")
-        return faiss.IDSelectorBitmap(self._bits)
+        return faiss.IDSelectorBitmap(np.packbits(np.repeat(self.rows, self._lengths), bitorder="little"))
 
 
 class Segment:
@@ -189,7 +186,7 @@ class Segment:
         self.directory = directory
         self.facts = SegmentFacts.read(directory)
         self._faiss = faiss
-        self._searches, self._counting = 0, threading.Lock()
+        self._kept, self._keeping = False, threading.Lock()
         try:
             # As plain arrays: NumPy takes ten times as long to pick a few elements of its own class of mapped ones.
             arrays = [np.load(directory / name, mmap_mode="r") for name in (VECTORS, ROW_IDS, ADDRESSES, STARTS)]
@@ -256,7 +253,7 @@ class Segment:
         """
         width = next((width for width in self.facts.widths if width >= len(query)), self.facts.widths[-1])
         query = np.pad(query, (0, max(0, width - len(query))))[:width]
-        lists = self._lists_over(width)
+        lists = self._lists[width]
         share = 1.0 if allowed is None else allowed.share
         wide = int(np.ceil(max(_FEWEST_PROBED, _PROBED * lists.nlist) / share))
         options = {"nprobe": lists.nlist if every_list else min(lists.nlist, wide)}
@@ -280,20 +277,19 @@ class Segment:
             scores[part] = self._read(places[part], len(query)) @ query
         return self._best(places, scores, k)
 
-    def _lists_over(self, width: int) -> Any:
-        """The lists over the leading dimensions.
+    @cached_property
+    def narrow_bytes(self) -> int:
+        """Size of the codes over the fewest dimensions."""
+        return self.facts.vectors * self.facts.widths[0]
 
-        One search reads what it looks at. A process that searches again keeps the narrowest lists in memory, since
-        the system may take mapped files away at any time, and a search looks at a few thousand places in them.
-        """
-        if width == self.facts.widths[0] and self._searches < _KEPT_FROM:
-            with self._counting:
-                self._searches += 1
-                if self._searches == _KEPT_FROM:
-                    with suppress(MemoryStoreError):  # replaced and removed meanwhile: what is mapped is still there
-                        self._lists[width] = self._open_lists(width, mapped=False)
-                    self.row_ids = np.array(self.row_ids)
-        return self._lists[width]
+    def keep_codes(self) -> None:
+        """Reads the codes over the fewest dimensions, which were mapped, into memory; once."""
+        with self._keeping:
+            if not self._kept:
+                with suppress(MemoryStoreError):  # replaced and removed meanwhile: what is mapped is still there
+                    self._lists[self.facts.widths[0]] = self._open_lists(self.facts.widths[0], mapped=False)
+                self.row_ids = np.array(self.row_ids)
+                self._kept = True
 
     def _open_lists(self, width: int, *, mapped: bool) -> Any:
         path = str(self.directory / lists_file(width))
@@ -324,9 +320,10 @@ class Segment:
         allowed.searches += 1
         if allowed.count > _NARROW or allowed.searches == 1:
             return None
-        if allowed.held is None or allowed.held[1].shape[1] < width:
-            allowed.held = allowed.places, self._read(allowed.places, width)
-        return allowed.held
+        held = allowed.held
+        if held is None or held[1].shape[1] < width:
+            allowed.held = held = allowed.places, self._read(allowed.places, width)
+        return held
 
     def _best(self, places: npt.NDArray[np.intp], scores: Embedding, k: int) -> VectorMatches:
         """The ``k`` best rows, given the scores of the vectors at some places, ascending."""

@@ -25,6 +25,7 @@ from revln.types import MODALITIES, Embedding, Modality
 __all__ = ["VectorIndex"]
 
 _CODES = 64  # fetched of each segment, at least
+_KEPT_BYTES = 1 << 30  # of codes: 100 MB for 262,144 photos, as much for as many captions
 _FILTERS = 8  # remembered, since the pages of one search ask for the same
 
 # What a fragment's vectors depend on: its id, the file with them (a column may be rewritten), its deletions.
@@ -91,9 +92,23 @@ class VectorIndex:
     def refreshed(self, snapshot: Snapshot) -> VectorIndex:
         """The index of another version; itself when nothing has changed."""
         segments = {modality: covering_segments(snapshot, modality) for modality in MODALITIES}
-        if (snapshot.version, snapshot.manifest, segments) == (self.version, self._manifest, self._segments):
-            return self
-        return VectorIndex(snapshot, previous=self)
+        same = (snapshot.version, snapshot.manifest, segments) == (self.version, self._manifest, self._segments)
+        index = self if same else VectorIndex(snapshot, previous=self)
+        index._keep_codes()
+        return index
+
+    def _keep_codes(self) -> None:
+        """Takes the codes that queries by text look at into memory, as far as they are not too many.
+
+        One search reads what it looks at. A process that searches again looks at a few thousand places in them each
+        time, and the system may take mapped files away at any time.
+        """
+        left = _KEPT_BYTES
+        for modality in MODALITIES:
+            for living in self._modal[modality].living:
+                left -= living.segment.narrow_bytes
+                if left >= 0:
+                    living.segment.keep_codes()
 
     def count(self, modality: Modality) -> int:
         """Number of vectors."""
@@ -212,7 +227,7 @@ def _search(
             coded.append((segment, allowed))
         else:
             parts.append(own)
-    wanted = max(_CODES, 4 * k)
+    wanted, tried = max(_CODES, 4 * k), 2 * k
     while coded:
         # By one thread: two would wait for memory, and for each other.
         probes = [segment.probe(query, wanted, allowed, every_list=exact) for segment, allowed in coded]
@@ -223,12 +238,16 @@ def _search(
             return _best([*parts, *scored], k)
 
         rough = np.concatenate([probe.scores for probe in probes])
-        first = compared(float(np.partition(rough, -2 * k)[-2 * k]) if len(rough) > 2 * k else -np.inf)
-        missed_by = max(probe.error for probe in probes)
-        least = float(first.scores[0, -1]) - missed_by if first.scores.shape[1] == k else -np.inf
-        if all(len(probe.scores) < wanted or probe.scores[-1] < least for probe in probes):
+        top = float(np.partition(rough, -tried)[-tried]) if len(rough) > tried else -np.inf
+        first = compared(top)
+        full = first.scores.shape[1] == k
+        least = min(top, float(first.scores[0, -1]) - max(probe.error for probe in probes)) if full else -np.inf
+        if not all(len(probe.scores) < wanted or probe.scores[-1] < least for probe in probes):
+            wanted, tried = 4 * wanted, 4 * tried
+        elif full or exact:
             return compared(least)
-        wanted *= 4
+        else:  # the lists near the query hold fewer than ``k`` rows
+            exact = True
     return _best(parts, k)
 
 

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from revln.errors import InputError
 from revln.images import Transform
 from revln.metrics import retrieval_recall
-from revln.train.checkpoint import load_into
+from revln.train.checkpoint import load_into, tensors_of
 from revln.train.class_names import ClassFeatures, load_class_names
 from revln.train.config import AlignConfig
 from revln.train.features import Augmentation, Features, Trunk, cached_features
@@ -86,18 +86,20 @@ class Align(Stage[Towers]):
         self, config: AlignConfig, data: AlignData, start: Start, cache: Path, limit: int | None = None
     ) -> None:
         self.config, self._tokenizer = config, start.text.tokenizer
-        languages = config.languages.split() if start.card is None else list(data.captions)
+        languages = config.languages.split()
+        if start.card is not None:  # whose languages one's own captions need not all be in
+            languages = [language for language in languages if language in data.captions]
         train, dev = (data.read(split, languages, limit) for split in (data.train, data.dev))
         self._read_captions(data, languages, train, dev)
         self._look_at_photos(data.images, list(train), list(dev), start, cache)
-        self.steps = max(1, len(train) // config.batch_size)
+        self.steps = config.passes * max(1, len(train) // config.batch_size)
         torch.manual_seed(config.seed)  # here, since computing features draws random numbers and reading them does not
         self.module = Towers(config, start.trunk, start.text.encoder)
         photos = self.views[0].pooled
         if start.weights is None:
             self.module.image.fit_statistics(photos)
         else:
-            load_into(self.module, start.weights)
+            load_into(self.module, {**tensors_of(self.module), **start.weights})
         spoken = [[self._tokens(own) for own in load_class_names(language)] for language in config.languages.split()]
         names = [[named for named in of_class if named] for of_class in zip(*spoken, strict=True)]
         self.classes = ClassPairs(ClassFeatures(photos, start.trunk._fc), names)
@@ -119,7 +121,7 @@ class Align(Stage[Towers]):
             for language in languages
         }
         sided = [tells_sides([text for texts in said.values() for text in texts[row]]) for row in range(len(train))]
-        mirrored = [[view > 0 and Augmentation.of_view(name, view).mirrored for view in views] for name in train]
+        mirrored = [[view > 0 and Augmentation.of_view(Path(name), view).mirrored for view in views] for name in train]
         self.captions = CaptionPairs(
             ~(np.array(sided)[:, None] & np.array(mirrored)),
             {language: [self._tokens(texts) for texts in own] for language, own in said.items()},
@@ -159,9 +161,7 @@ class Align(Stage[Towers]):
 
     def losses(self, draw: Draw) -> Iterator[Tensor]:
         config, towers = self.config, self.module
-        order = draw.numpy.permutation(len(self.captions.fitting))
-        for step in range(self.steps):
-            photos = order[step * config.batch_size : (step + 1) * config.batch_size]
+        for photos in self._batches(draw):
             views, drawn = self.captions.draw(photos, config.captions, draw)
             chosen_views = [self.views[view] for view in views.tolist()]
             inputs = torch.stack([view.inputs[photo] for view, photo in zip(chosen_views, photos, strict=True)])
@@ -198,11 +198,11 @@ class Align(Stage[Towers]):
             if not own.sentences:
                 continue
             texts = self.module.texts(own.sentences)
-            losses.append(self._match(images, texts, own.fitting))
-            spoken.append((texts, own.fitting.float()))
-        for (texts, fitting), (others, theirs) in pairwise(spoken):
+            losses.append(self._match(images, texts, own.positives))
+            spoken.append((texts, own.positives.float()))
+        for (texts, ours), (others, theirs) in pairwise(spoken):
             if self.config.translation_weight:
-                losses.append(self.config.translation_weight * self._match(texts, others, fitting.T @ theirs > 0))
+                losses.append(self.config.translation_weight * self._match(texts, others, ours.T @ theirs > 0))
         return torch.stack(losses).sum()
 
     def _match(self, left: Tensor, right: Tensor, positives: Tensor) -> Tensor:
@@ -212,6 +212,14 @@ class Align(Stage[Towers]):
         if self.config.loss == "siglip":
             return siglip(left, right, self.module.scale, self.module.bias, positives)
         return info_nce(left, right, self.module.scale, positives, self.config.hardness)
+
+    def _batches(self, draw: Draw) -> Iterator[npt.NDArray[np.int64]]:
+        """Numbers of the photos of each step."""
+        size = self.config.batch_size
+        for _ in range(self.config.passes):
+            order = draw.numpy.permutation(len(self.captions.fitting))
+            for step in range(self.steps // self.config.passes):
+                yield order[step * size : (step + 1) * size]
 
     def _classes_found(self, module: Towers) -> float:
         """How often a class's name finds the features drawn for it among those of all classes, in percent."""

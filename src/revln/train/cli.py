@@ -83,6 +83,8 @@ def align(
 
     _log_to_stderr()
     if start is not None:
+        if text is not None:
+            raise typer.BadParameter("the model has a text encoder: leave --text or --from out", param_hint="--text")
         _report(_go_on(start, data, out, config, resume=resume, smoke=smoke), as_json)
         return
     if config is None:
@@ -177,23 +179,24 @@ def _go_on(start: str, data: Path, out: Path, config: Path | None, *, resume: bo
     from revln.models.registry import open_bundle
     from revln.sources import read_split
     from revln.train.align import align as run_align
-    from revln.train.config import load_config
     from revln.train.export import export_further
-    from revln.train.own_photos import fitting_config, own_data
+    from revln.train.own_photos import fitting_config, own_data, with_changes
     from revln.train.pairs import AlignData
     from revln.train.starting import Start
 
-    made_with, begun = Start.of_bundle(open_bundle(start))
+    bundle = open_bundle(start)
+    made_with, begun = Start.of_bundle(bundle)
     own = AlignData.in_folder(data) if data.is_dir() else own_data(data, out)
     photos = len(read_split(own.train))
-    bound = fitting_config(made_with, photos, out.name)
+    bound = fitting_config(made_with, photos, out, bundle.card.id)
     if config is not None:
-        bound = load_config(config, bound)
-    logging.getLogger("revln.train").info("%d photos to train on, %d held out", photos, len(read_split(own.dev)))
+        bound = with_changes(bound, config)
+    log = logging.getLogger("revln.train")
+    log.info("%d photos to train on, %d held out", photos, len(read_split(own.dev)))
     result = run_align(bound, own, out, start=begun, resume=resume, smoke=smoke)
     card = export_further(out, begun, out / "bundle")
-    message = "to use it: revln memory migrate --model %s"
-    logging.getLogger("revln.train").info(message, out / "bundle")
+    if not smoke:
+        log.info("to use it: revln memory migrate --model %s", out / "bundle")
     return {"out": str(out), "bundle": str(out / "bundle"), "id": card.id, **result.to_dict()}
 
 

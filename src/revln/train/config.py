@@ -110,7 +110,7 @@ class DistilConfig(StageConfig):
 class AlignConfig(StageConfig):
     """Contrastive training of the joint space of images and texts.
 
-    An epoch takes each photo once, with some of its captions.
+    An epoch takes each photo ``passes`` times, with some of its captions.
 
     Attributes:
         vision: variant of EfficientNet-Lite.
@@ -143,6 +143,8 @@ class AlignConfig(StageConfig):
         keep_weight: weight of the loss that keeps what the towers say of classes and words as it was at the start, for
             training that goes on from a bundle.
         max_tokens: longer sentences are cut.
+        passes: over the photos in an epoch, for few of them.
+        start: id of the bundle that training goes on from; ``revln train align --from`` sets it.
     """
 
     vision: Literal["lite0", "lite1", "lite2"] = "lite2"
@@ -176,12 +178,14 @@ class AlignConfig(StageConfig):
     word_weight: Weight = 1.0
     keep_weight: Weight = 0.0
     max_tokens: Annotated[int, Range(1, 65)] = 64
+    passes: Count = 1
+    start: str = ""
 
     def smoke(self) -> Self:
         """The same run cut down to seconds, over one view of each photo and a few classes."""
         # Not super(): the class that ``slots`` makes is another than the one that is written here.
         return dataclasses.replace(
-            StageConfig.smoke(self), views=1, prototypes=min(self.prototypes, 16), words=min(self.words, 16)
+            StageConfig.smoke(self), views=1, passes=1, prototypes=min(self.prototypes, 16), words=min(self.words, 16)
         )
 
 

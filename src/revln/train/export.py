@@ -76,6 +76,8 @@ def load_run(run: Path, start: Start | None = None) -> tuple[AlignConfig, Towers
         if not (run / name).exists():
             raise InputError(f"{run / name}: missing: train first, with revln train align --out {run}")
     config = AlignConfig(**json.loads((run / "config.json").read_text(encoding="utf-8")))
+    if config.start and start is None:
+        raise InputError(f"{run}: went on from {config.start}, and has its bundle in {run / 'bundle'}")
     vocabulary = Tokenizer.from_file(str(run / TOKENIZER)).get_vocab_size()
     encoder = make_encoder(config.text, vocabulary, config.text_layers, config.text_dropout)
     trunk = efficientnet.load_pretrained(config.vision) if start is None else start.trunk
@@ -180,7 +182,7 @@ def draft_bundle(
     terms: str = "",
     trunk: efficientnet.EfficientNetLite | None = None,
 ) -> Model:
-    """Writes a bundle that encodes, but is neither calibrated nor measured yet; ``trunk`` is the CNN as packaged."""
+    """Writes a bundle that encodes, but is neither calibrated nor measured yet; ``trunk`` is another CNN than usual."""
     shutil.copyfile(run / TOKENIZER, directory / TOKENIZER)
     trunk = trunk or efficientnet.load_pretrained(config.vision)
     if towers.top is not None:

@@ -54,9 +54,9 @@ class Augmentation:
     light: tuple[float, float, float]
 
     @classmethod
-    def of_view(cls, name: str, view: int) -> Augmentation:
-        """The same for the same photo's name and view."""
-        rng = random.Random(f"{name} {view}")
+    def of_view(cls, photo: Path, view: int) -> Augmentation:
+        """The same for photos of one file name, wherever they lie, and the same view."""
+        rng = random.Random(f"{photo.name} {view}")
         area, stretch = rng.uniform(0.5, 1.0), math.exp(rng.uniform(-0.29, 0.29) / 2)
         left, top, mirrored = rng.random(), rng.random(), rng.random() < 0.5
         light = (rng.uniform(0.75, 1.25), rng.uniform(0.75, 1.25), rng.uniform(0.75, 1.25))
@@ -165,7 +165,7 @@ def _compute(
         def features_of(path: Path) -> npt.NDArray[Any]:
             image = open_image(path)
             if view:
-                image = Augmentation.of_view(path.name, view)(image)
+                image = Augmentation.of_view(path, view)(image)
             features: npt.NDArray[Any] = session.run(None, {"pixels": transform(image)[None]})[0][0]
             progress.advance()
             return features.astype(kind)

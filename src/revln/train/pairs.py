@@ -91,7 +91,9 @@ class AlignData:
             )
         for name in names[:limit]:
             if not (self.images / name).is_file():
-                raise InputError(f"{self.images / name}: no such photo, but {split} names it: put it there")
+                raise InputError(
+                    f"{self.images / name}: no such photo, but {self.captions[first]} names it: put it there"
+                )
         return {
             name: {language: said[language].get(name, ())[:CAPTIONS_PER_IMAGE] for language in languages}
             for name in names[:limit]
@@ -127,11 +129,11 @@ class Drawn:
     """Sentences of a batch in one language.
 
     Attributes:
-        fitting: which of the batch's images [n] each of them [m] describes: all that have it among their captions.
+        positives: which of the batch's images each of them describes [n, m]: all that have it among their captions.
         sentences: token ids of each.
     """
 
-    fitting: Tensor
+    positives: Tensor
     sentences: Sentences
 
 
@@ -164,11 +166,11 @@ class CaptionPairs:
                 if sentences[photo]
             ]
             places = {photo: place for place, photo in enumerate(photos.tolist())}
-            fitting = torch.zeros(len(photos), len(picked), dtype=torch.bool)
+            positives = torch.zeros(len(photos), len(picked), dtype=torch.bool)
             for column, sentence in enumerate(picked):
                 said_of = self._said_of[language][tuple(sentence)] & places.keys()
-                fitting[[places[photo] for photo in said_of], column] = True
-            drawn[language] = Drawn(fitting, picked)
+                positives[[places[photo] for photo in said_of], column] = True
+            drawn[language] = Drawn(positives, picked)
         return torch.tensor(views), drawn
 
 

@@ -17,7 +17,9 @@ from revln.train.config import StageConfig
 from revln.train.curve import draw_curve
 from revln.train.learner import Learner
 
-__all__ = ["Metrics", "RunDirectory"]
+__all__ = ["CHECKPOINT", "Metrics", "RunDirectory"]
+
+CHECKPOINT = "checkpoint.safetensors"
 
 log = logging.getLogger("revln.train")
 
@@ -53,7 +55,7 @@ class RunDirectory:
         if find_spec("matplotlib") is None:
             raise MissingExtraError("matplotlib", "train")
         self.path = path
-        self.checkpoint = path / "checkpoint.safetensors"
+        self.checkpoint = path / CHECKPOINT
         self.history: list[Metrics] = []
         self._metrics = path / "metrics.jsonl"
         self._config = json.loads(json.dumps(asdict(config)))

@@ -21,6 +21,7 @@ from revln.models.bundle import GOLDEN, TEXT, TOKENIZER, VISION
 from revln.models.card import Card
 from revln.text import pad
 from revln.train import efficientnet
+from revln.train.checkpoint import tensors_of
 from revln.train.config import AlignConfig
 from revln.train.onnx_files import read_weights
 from revln.train.text_encoders import TextPart, load_text_part, make_encoder, token_ids
@@ -39,7 +40,8 @@ class Start:
         text: the text encoder and its tokenizer.
         trunk: the CNN.
         trunk_key: tells it from others, for the cache of its features.
-        weights: of all towers, by name; ``None`` for heads that know nothing yet.
+        weights: of all towers, by name, but for the temperatures, which a bundle does not hold; ``None`` for heads that
+            know nothing yet.
         card: of the bundle, if it is one.
         calibration: of the bundle.
     """
@@ -86,20 +88,20 @@ class Start:
         _compare(bundle, ImageTower(trunk, towers.image).eval(), towers.text.eval(), tokenizer, config)
         key = bundle.card.files[VISION]
         calibration = BackgroundCalibration.of_bundle(bundle)
-        part = TextPart(encoder, tokenizer)
-        return config, cls(part, trunk.eval(), key, towers.state_dict(), bundle.card, calibration)
+        weights = {name: tensor for name, tensor in tensors_of(towers).items() if name.startswith(("image.", "text."))}
+        return config, cls(TextPart(encoder, tokenizer), trunk.eval(), key, weights, bundle.card, calibration)
 
 
 def _config_of(bundle: Bundle) -> AlignConfig:
+    if not bundle.card.training:
+        raise InputError(
+            f"{bundle.directory}: cannot be trained further, its card does not tell how it was trained: start from a "
+            "model that revln train align has made, such as base"
+        )
     known = {field.name for field in dataclasses.fields(AlignConfig)}
     values = {name: value for name, value in bundle.card.training.items() if name in known}
     if values.get("max_aspect", 0) is None:  # JSON has no infinity
         values["max_aspect"] = math.inf
-    if not values:
-        raise InputError(
-            f"{bundle.directory}: cannot be trained further, since revln train align has not made it: "
-            "start from another model, such as base"
-        )
     try:
         return AlignConfig(**values)
     except ConfigError as error:
