@@ -28,13 +28,14 @@ from revln.models import cores
 from revln.models.tower import open_session
 from revln.sources import read_captions, read_split
 from revln.train import efficientnet, minilm
-from revln.train.align import CAPTIONS_PER_IMAGE, AlignData, encode_in_chunks
 from revln.train.class_names import ClassFeatures, load_class_names
 from revln.train.config import AlignConfig
 from revln.train.features import Trunk, cached_features
 from revln.train.losses import info_nce
 from revln.train.onnx_files import export_onnx
+from revln.train.pairs import CAPTIONS_PER_IMAGE, AlignData
 from revln.train.progress import Progress
+from revln.train.text_encoders import in_chunks
 from revln.train.towers import ImageHead, TextTower
 
 CHOICES = ("lite0-224", "lite1-240", "lite2-224", "lite2-240", "lite2-260")
@@ -61,14 +62,8 @@ def sentence_table(sentences: list[str], cache: Path) -> torch.Tensor:
         return torch.from_numpy(np.load(file))
     encoder = minilm.load_pretrained().eval()
     tokens = [encoding.ids[:64] for encoding in minilm.load_tokenizer().encode_batch(sentences)]
-
-    class Plain:
-        @staticmethod
-        def joint(ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            return encoder(ids, mask)
-
     with torch.inference_mode():
-        table = encode_in_chunks(Plain(), tokens)
+        table = in_chunks(encoder, tokens)
     np.save(file, table.numpy())
     return table
 
@@ -107,7 +102,7 @@ def main() -> None:
     given = arguments.parse_args()
     given.cache.mkdir(parents=True, exist_ok=True)
     data = AlignData.in_folder(given.data)
-    captions = read_captions(data.captions)
+    captions = read_captions(data.captions["en"])
     train, dev = read_split(data.train), read_split(data.dev)
     named = sorted(given.named.glob("*.jpg"))
     queries = [path.stem.split("_", 1)[1].replace("_", " ") for path in named]
@@ -150,7 +145,7 @@ def main() -> None:
                     name: head(part)[0].numpy() for name, part in (("dev", dev_features), ("named", named_features))
                 }
                 texts = {
-                    name: encode_in_chunks(tower, [[row] for row in part]).numpy()
+                    name: in_chunks(tower.joint, [[row] for row in part]).numpy()
                     for name, part in (("dev", [row for group in dev_rows for row in group]), ("named", query_rows))
                 }
             owners = np.repeat(np.arange(len(dev)), [len(group) for group in dev_rows])
@@ -192,7 +187,7 @@ def train_heads(
     head.fit_statistics(features)
     with torch.no_grad():
         for index, names in enumerate(class_rows):
-            mean = encode_in_chunks(tower.eval(), [[row] for row in names]).mean(0)
+            mean = in_chunks(tower.eval().joint, [[row] for row in names]).mean(0)
             head.class_vectors[index] = mean / mean.norm()
     drawn = ClassFeatures(features, classifier)
     scales = torch.nn.Parameter(torch.full((2,), float(np.log(20))))
@@ -206,10 +201,10 @@ def train_heads(
             order = rng.permutation(len(captions))
         part = order[(step * batch) % (len(captions) // batch * batch) :][:batch]
         photos = features[torch.from_numpy(part)]
-        texts = encode_in_chunks(tower, [[captions[i][rng.integers(len(captions[i]))]] for i in part])
+        texts = in_chunks(tower.joint, [[captions[i][rng.integers(len(captions[i]))]] for i in part])
         loss = info_nce(head.joint(photos, head.classifier(photos)), texts, scales[0])
         classes = rng.choice(len(class_rows), 512, replace=False)
-        names = encode_in_chunks(tower, [[class_rows[c][rng.integers(len(class_rows[c]))]] for c in classes])
+        names = in_chunks(tower.joint, [[class_rows[c][rng.integers(len(class_rows[c]))]] for c in classes])
         prototypes = drawn.draw(torch.from_numpy(classes), generator)
         class_vectors = head.joint(prototypes, head.classifier(prototypes))
         loss = loss + config.prototype_weight * info_nce(class_vectors, names, scales[1])

@@ -244,9 +244,9 @@ def _measure(model: Model, data: AlignData, unrelated: Sequence[str]) -> tuple[B
         )
         for language in model.card.languages
     }
-    first = model.card.languages[0]  # the sentences that fit nothing are in this one
-    owners, text_vectors = said[first]
+    owners, text_vectors = (np.concatenate(parts) for parts in zip(*said.values(), strict=True))
     calibration = BackgroundCalibration.fit(image_vectors, text_vectors, owners, model.encode_texts(unrelated))
+    first = model.card.languages[0]
     numbers = {
         "dev split" if language == first else f"dev split, {language}": {
             **retrieval_recall(image_vectors, vectors, rows),
