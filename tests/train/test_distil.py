@@ -17,7 +17,7 @@ from revln.models import load_model
 from revln.text import SentenceTokenizer
 from revln.train.cli import app
 from revln.train.config import AlignConfig
-from revln.train.distil import DistilData
+from revln.train.distil import DistilData, _means, _teach
 from revln.train.export import load_run
 from revln.train.pairs import AlignData
 from revln.train.starting import Start
@@ -63,16 +63,26 @@ def test_texts_of_a_folder(caption_data: AlignData, dictionary: Path) -> None:
     assert data.pairs[0] == ("a red wall", "一面红色的墙。")
     assert ("goldfish", "金鱼") in data.pairs[24:]
     assert {"goldfish", "garden wall", "of the colour of blood"} <= set(data.english)
-    assert len(data.chinese) == 62
+    assert (("a red wall", "a picture that is all red"), "红色的墙") in data.described
+    assert len(data.described) == 46  # two of each training photo but one
     assert "garden wall" not in DistilData.in_folder(caption_data.images.parent).english
     cut = data.cut(30)
-    assert [len(texts) for texts in (cut.pairs, cut.english, cut.chinese)] == [30, 30, 30]
+    assert [len(texts) for texts in (cut.pairs, cut.english, cut.described)] == [30, 30, 30]
 
 
 def test_pairs_that_miss_a_side_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "parallel.en-zh.txt").write_text("en,zh\na wall,墙\na dog\n,狗\n", encoding="utf-8")
     data = DistilData.in_folder(tmp_path)
-    assert (data.pairs[0], data.pairs[1][0], data.chinese) == (("a wall", "墙"), "tench", [])
+    assert (data.pairs[0], data.pairs[1][0], data.described) == (("a wall", "墙"), "tench", [])
+
+
+def test_captions_of_a_photo_have_the_mean_of_their_vectors(tmp_path: Path) -> None:
+    texts = ["a red wall", "a green field", "three boats"]
+    means = _means([texts[:2], texts[2:], texts[1:]], tmp_path).float()
+    alone = _teach(texts, tmp_path).float()
+    expected = torch.stack([alone[:2].mean(0), alone[2], alone[1:].mean(0)])
+    torch.testing.assert_close(means, expected, atol=2e-3, rtol=0)
+    assert _means([], tmp_path).shape == (0, 384)
 
 
 @pytest.mark.parametrize("text", [None, "image,en\n1.jpg,a wall\n"])
@@ -89,7 +99,7 @@ def test_distillation_learns_all_kinds_of_texts(distilled: Distilled, encoder: s
     run = distilled(encoder, layers)
     epochs = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     assert len(epochs) == 3
-    for kind in ("score", "english", "chinese", "dictionary"):
+    for kind in ("score", "english", "chinese", "dictionary", "described"):
         assert epochs[-1][kind] > epochs[0][kind]
 
 

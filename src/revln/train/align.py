@@ -160,27 +160,12 @@ class Align(Stage[Towers]):
         return [ParameterGroup(heads, config.head_rate), *layers]
 
     def losses(self, draw: Draw) -> Iterator[Tensor]:
-        config, towers = self.config, self.module
         for photos in self._batches(draw):
-            views, drawn = self.captions.draw(photos, config.captions, draw)
-            chosen_views = [self.views[view] for view in views.tolist()]
-            inputs = torch.stack([view.inputs[photo] for view, photo in zip(chosen_views, photos, strict=True)])
-            features = towers.pooled(inputs)
-            loss = self._caption_loss(towers.images(features), drawn)
-            if towers.top is not None and config.feature_weight:
-                before = torch.stack([view.pooled[photo] for view, photo in zip(chosen_views, photos, strict=True)])
-                loss = loss + config.feature_weight * towers.image.change(before, features)
-            if config.prototypes:
-                features, names = self.classes.draw(config.prototypes, draw)
-                images = towers.images(features)
-                matched = info_nce(images, towers.texts(names), towers.class_scale)
-                loss = loss + config.prototype_weight * matched
-                if config.keep_weight:
-                    loss = loss + config.keep_weight * _apart(images, self.before.images(features))
+            loss = self._photo_loss(photos, draw)
+            if self.config.prototypes:
+                loss = loss + self._class_loss(draw)
             if self.words:
-                chosen = draw.numpy.permutation(len(self.words))[: config.words]
-                now = self._meanings(towers, [self.words[place] for place in chosen])
-                loss = loss + config.word_weight * _apart(now, self.meanings[torch.from_numpy(chosen)])
+                loss = loss + self._word_loss(draw)
             yield loss
 
     def evaluate(self, module: Towers) -> Metrics:
@@ -191,6 +176,29 @@ class Align(Stage[Towers]):
             prefix = f"{language}_" if place else ""
             metrics |= {f"{prefix}{way}_{name}": value for way, own in recall.items() for name, value in own.items()}
         return {"score": round(sum(metrics.values()), 2), **metrics, "classes_R@1": self._classes_found(module)}
+
+    def _photo_loss(self, photos: npt.NDArray[np.int64], draw: Draw) -> Tensor:
+        config, towers = self.config, self.module
+        numbers, drawn = self.captions.draw(photos, config.captions, draw)
+        seen = [(self.views[view], photo) for view, photo in zip(numbers.tolist(), photos.tolist(), strict=True)]
+        features = towers.pooled(torch.stack([view.inputs[photo] for view, photo in seen]))
+        loss = self._caption_loss(towers.images(features), drawn)
+        if towers.top is None or not config.feature_weight:
+            return loss
+        before = torch.stack([view.pooled[photo] for view, photo in seen])
+        return loss + config.feature_weight * towers.image.change(before, features)
+
+    def _class_loss(self, draw: Draw) -> Tensor:
+        config, towers = self.config, self.module
+        features, names = self.classes.draw(config.prototypes, draw)
+        images = towers.images(features)
+        loss = config.prototype_weight * info_nce(images, towers.texts(names), towers.class_scale)
+        return loss + config.keep_weight * _apart(images, self.before.images(features)) if config.keep_weight else loss
+
+    def _word_loss(self, draw: Draw) -> Tensor:
+        chosen = draw.numpy.permutation(len(self.words))[: self.config.words]
+        now = self._meanings(self.module, [self.words[place] for place in chosen])
+        return self.config.word_weight * _apart(now, self.meanings[torch.from_numpy(chosen)])
 
     def _caption_loss(self, images: Tensor, drawn: dict[str, Drawn]) -> Tensor:
         losses, spoken = [], []

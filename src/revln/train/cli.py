@@ -48,7 +48,7 @@ def distil(
 
 @app.command(
     epilog="Examples: revln train align --data my.csv --from base --out runs/mine; "
-    "revln train align --config configs/align-base.toml --data flickr8k --out runs/base"
+    "revln train align --config configs/align-english.toml --data flickr8k --out runs/base"
 )
 def align(
     data: Annotated[
@@ -105,13 +105,18 @@ def export(
     out: Annotated[Path, typer.Option(help="Directory of the bundle; replaced when it exists.")],
     vision: Annotated[str, typer.Option(help="Storage of the image tower's weights: fp32, fp16 or int8.")] = "fp16",
     text: Annotated[str, typer.Option(help="Storage of the text tower's weights: fp32, fp16 or int8.")] = "int8",
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="MODEL", help="The model that the run went on from, if it did.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export a run as a bundle that inference uses without torch."""
+    from revln.models.registry import open_bundle
     from revln.train.export import export as run_export
     from revln.train.export import shipped_photos
     from revln.train.onnx_files import parse_precision
     from revln.train.pairs import AlignData
+    from revln.train.starting import Start
 
     _log_to_stderr()
     sentences = [line for line in unrelated.read_text(encoding="utf-8").splitlines() if line.strip()][1::2]
@@ -123,6 +128,7 @@ def export(
         out,
         vision_precision=parse_precision(vision),
         text_precision=parse_precision(text),
+        start=None if start is None else Start.of_bundle(open_bundle(start))[1],
     )
     _report({"out": str(out), "id": card.id, "metrics": dict(card.numbers)}, as_json)
 

@@ -1,8 +1,9 @@
 """Teaching a small bilingual text encoder what MiniLM knows: ``revln train distil``.
 
 For an English text the student gives MiniLM's vector of it, for a Chinese one MiniLM's vector of its translation
-(Reimers & Gurevych, EMNLP 2020, arXiv 2004.09813). The words and definitions of a dictionary are among the English
-texts, so that words which no caption holds keep their meaning.
+(Reimers & Gurevych, EMNLP 2020, arXiv 2004.09813), or, for a caption that is no translation, the mean of the vectors of
+the English captions of its photo. The words and definitions of a dictionary are among the English texts, so that words
+which no caption holds keep their meaning.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from torch.nn import functional as F
 
 from revln.errors import InputError
 from revln.models.bundle import TOKENIZER
-from revln.sources import read_captions
+from revln.sources import read_captions, read_split
 from revln.train import minilm
 from revln.train.bilingual import build_tokenizer, starting_vectors
 from revln.train.cache import cached_array
@@ -50,16 +51,16 @@ class DistilData:
     Attributes:
         pairs: sentences and names in English and Chinese that say the same.
         english: further English texts.
-        chinese: further Chinese sentences, for the tokenizer.
+        described: Chinese captions, each with the English captions of its photo.
     """
 
     pairs: Sequence[tuple[str, str]]
     english: Sequence[str]
-    chinese: Sequence[str]
+    described: Sequence[tuple[Sequence[str], str]]
 
     @classmethod
     def in_folder(cls, folder: Path, dictionary: Path | None = None) -> DistilData:
-        """``parallel.en-zh.txt`` (CSV with the columns en and zh) and ``captions.zh.txt`` of a folder.
+        """``parallel.en-zh.txt`` (CSV with the columns en and zh), and the training photos' captions in both languages.
 
         Args:
             folder: of the data set.
@@ -74,16 +75,14 @@ class DistilData:
                 pairs = [(row["en"], row["zh"]) for row in csv.DictReader(file) if row["en"] and row["zh"]]
         except (OSError, KeyError, UnicodeDecodeError) as error:
             raise InputError(f"{parallel}: no CSV file with the columns en and zh: put one there") from error
-        captions = folder / "captions.zh.txt"
-        chinese = [text for texts in read_captions(captions).values() for text in texts] if captions.exists() else []
         english, foreign = load_class_names(), load_class_names("zh")
         pairs += [(names[0], other) for names, others in zip(english, foreign, strict=True) for other in others]
         known = [name for names in english for name in names]
-        return cls(pairs, known + (read_dictionary(dictionary) if dictionary else []), chinese)
+        return cls(pairs, known + (read_dictionary(dictionary) if dictionary else []), _described(folder))
 
     def cut(self, limit: int) -> DistilData:
         """The first few of each kind."""
-        return DistilData(self.pairs[:limit], self.english[:limit], self.chinese[:limit])
+        return DistilData(self.pairs[:limit], self.english[:limit], self.described[:limit])
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,11 +120,13 @@ class Distil(Stage[nn.Module]):
         rng = np.random.default_rng(config.seed)
         pairs = [data.pairs[i] for i in rng.permutation(len(data.pairs))]
         english = [data.english[i] for i in rng.permutation(len(data.english))]
+        described = [data.described[i] for i in rng.permutation(len(data.described))]
         vectors = _teach([left for left, _ in pairs] + english, cache)
         kinds = {
             "english": ([left for left, _ in pairs], vectors[: len(pairs)]),
             "chinese": ([right for _, right in pairs], vectors[: len(pairs)]),
             "dictionary": (english, vectors[len(pairs) :]),
+            "described": ([right for _, right in described], _means([left for left, _ in described], cache)),
         }
         split = {
             kind: _Lessons(token_ids(tokenizer, texts, config.max_tokens), own).split(_HELD_OUT)
@@ -192,10 +193,33 @@ def distil(config: DistilConfig, data: DistilData, out: Path, *, resume: bool = 
     directory = RunDirectory(out, config, resume=resume)
     file = out / TOKENIZER
     if not (resume and file.exists()):
-        sentences = [right for _, right in data.pairs] + list(data.chinese)
+        sentences = [right for _, right in (*data.pairs, *data.described)]
         tokenizer = build_tokenizer(minilm.load_tokenizer().get_vocab(), sentences, config.chinese_pieces)
         save_tokenizer(tokenizer, out)
     return run(Distil(config, data, Tokenizer.from_file(str(file)), out.parent / "features"), directory)
+
+
+def _described(folder: Path) -> list[tuple[Sequence[str], str]]:
+    """Chinese captions of the training photos, each with the English captions of its photo; none without the files."""
+    files = [folder / name for name in ("captions.txt", "captions.zh.txt", "train.txt")]
+    if not all(file.exists() for file in files):
+        return []
+    english, chinese = (read_captions(file) for file in files[:2])
+    return [
+        (english[photo], caption)
+        for photo in read_split(files[2])
+        if photo in english
+        for caption in chinese.get(photo, ())
+    ]
+
+
+def _means(groups: Sequence[Sequence[str]], cache: Path) -> Tensor:
+    """Mean [n, 384] of MiniLM's vectors of the texts of each group, float16."""
+    texts = list(dict.fromkeys(text for group in groups for text in group))
+    places = {text: place for place, text in enumerate(texts)}
+    vectors = _teach(texts, cache).float() if texts else torch.empty(0, minilm.WIDTH)
+    means = [vectors[[places[text] for text in group]].mean(0) for group in groups]
+    return torch.stack(means).half() if means else vectors.half()
 
 
 def _teach(texts: Sequence[str], cache: Path) -> Tensor:

@@ -76,8 +76,12 @@ def load_run(run: Path, start: Start | None = None) -> tuple[AlignConfig, Towers
         if not (run / name).exists():
             raise InputError(f"{run / name}: missing: train first, with revln train align --out {run}")
     config = AlignConfig(**json.loads((run / "config.json").read_text(encoding="utf-8")))
-    if config.start and start is None:
-        raise InputError(f"{run}: went on from {config.start}, and has its bundle in {run / 'bundle'}")
+    begun = "" if start is None or start.card is None else start.card.id
+    if config.start != begun:
+        raise InputError(
+            f"{run}: went on from {config.start or 'no bundle'}, not from {begun or 'none'}: give that with --from, "
+            "or take the bundle that the run has made"
+        )
     vocabulary = Tokenizer.from_file(str(run / TOKENIZER)).get_vocab_size()
     encoder = make_encoder(config.text, vocabulary, config.text_layers, config.text_dropout)
     trunk = efficientnet.load_pretrained(config.vision) if start is None else start.trunk
@@ -96,6 +100,7 @@ def export(
     vision_precision: Precision = "fp16",
     text_precision: Precision = "int8",
     terms: str = "Flickr8k: research use only",
+    start: Start | None = None,
 ) -> Card:
     """Writes a bundle. It replaces ``out`` only when it is complete.
 
@@ -108,11 +113,13 @@ def export(
         vision_precision: how the image tower's weights are stored.
         text_precision: how the text tower's weights are stored.
         terms: of the training data, for the card.
+        start: the bundle that the run went on from, if it did.
     """
-    config, towers = load_run(run)
+    config, towers = load_run(run, start)
     with _replaced(out) as directory:
         # The bundle measures and calibrates itself: what is on the card is what its own ONNX files give.
-        model = draft_bundle(run, config, towers, directory, vision_precision, text_precision, terms)
+        trunk = None if start is None else start.trunk
+        model = draft_bundle(run, config, towers, directory, vision_precision, text_precision, terms, trunk)
         calibration, numbers = _measure(model, data, unrelated)
         calibration.save(directory)
         numbers |= {"weights stored as": f"vision {vision_precision}, text {text_precision}"}
