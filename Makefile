@@ -2,6 +2,7 @@
 # with `make clean`. Another interpreter: make PYTHON=python3.12 test
 
 PYTHON ?= python3
+WORDNET ?= /usr/share/wordnet
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
@@ -38,7 +39,8 @@ lint: $(VENV)/.dev
 	@$(BIN)/mkdocs build --quiet --strict
 
 base: .has-data $(VENV)/.train
-	$(BIN)/revln train align --config configs/align-base.toml --data $(DATA) --out runs/base
+	$(BIN)/revln train distil --config configs/distil-bilingual.toml --data $(DATA) --dictionary $(WORDNET) --out runs/distil
+	$(BIN)/revln train align --config configs/align-bilingual.toml --data $(DATA) --text runs/distil --out runs/base
 	$(BIN)/revln train export --run runs/base --data $(DATA) --unrelated benchmarks/no_match_queries.txt \
 	  --out src/revln/bundles/base
 

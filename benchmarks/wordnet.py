@@ -65,7 +65,8 @@ def main() -> None:
     arguments.add_argument("wordnet", type=Path, help="folder with WordNet's data.noun and index.noun")
     given = arguments.parse_args()
     model = revln.load_model(given.model)
-    names = names_of(photos_in(given.photos))
+    folder = given.photos.resolve()
+    names = names_of(photos_in(folder))
     drawn = random.Random(0).sample(sorted(names), CLASSES)
     queries = {
         "definitions": {photo: definition(given.wordnet, photo, names[photo]) for photo in drawn},
@@ -74,7 +75,7 @@ def main() -> None:
     results = {}
     with tempfile.TemporaryDirectory(prefix="revln-") as temporary:
         memory = revln.Memory.open(Path(temporary) / "wordnet.revln", model=model)
-        revln.index([given.photos], memory=memory)
+        revln.index([folder], memory=memory)
         photos = len(memory)
         results["photos alone"] = {what: recall(memory, asked) for what, asked in queries.items()}
         started = time.perf_counter()

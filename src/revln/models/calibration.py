@@ -2,8 +2,9 @@
 
 Cosines mean different things for different queries and modalities: a vague sentence is near to everything, and two
 captions are nearer to each other than a caption and its photo. So a cosine is first measured against what unrelated
-material would give the same query. Its mean and deviation follow from the first two moments of background vectors,
-which the bundle carries. A logistic line for each pair of modalities makes the result a probability.
+material would give the same query, as far as that helps in a bundle's space. Its mean and deviation follow from the
+first two moments of background vectors, which the bundle carries. A logistic line for each pair of modalities makes the
+result a probability.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from revln.types import MODALITIES, Embedding, Modality
 __all__ = ["BackgroundCalibration", "Moments", "Pair", "caption_line"]
 
 Pair = tuple[Modality, Modality]  # asked, stored
+_TEXT_TO_IMAGE: Pair = ("text", "image")
+_SHARE = "background_share"
 _SPREAD_FLOOR = 1e-4
 _STRANGERS = 20
 _ANSWERED = 0.97  # share of captions whose best photo is to count as a match
@@ -52,15 +55,22 @@ class Moments:
             ((1 - share) * covariance + share * even).astype(np.float32),
         )
 
-    def standardize(self, query: Embedding, scores: Embedding) -> Embedding:
+    def standardize(self, query: Embedding, scores: Embedding, share: float = 1.0) -> Embedding:
         """Cosines [n] to a query [dim], less the background's mean, over the root of the background's deviation.
 
         Whole deviations would make every query alike, those that no photo could answer among them: their cosines have
         hardly any spread, and are small. No deviation at all would hold it against a query that the background shows
         nothing of its kind. The root keeps half of either; measured by ``benchmarks/no_match.py``.
+
+        Args:
+            query: what the cosines are to.
+            scores: the cosines.
+            share: how much the background counts; 0 leaves the cosines as they are.
         """
-        above: Embedding = np.asarray((scores - query @ self.mean) / np.sqrt(self.spread(query)), dtype=np.float32)
-        return above
+        if share == 0:
+            return np.asarray(scores, np.float32)
+        above = (scores - share * (query @ self.mean)) / self.spread(query) ** (share / 2)
+        return np.asarray(above, np.float32)
 
     def spread(self, query: Embedding) -> float:
         """Standard deviation of a query's cosines to the background."""
@@ -77,16 +87,19 @@ class BackgroundCalibration:
     Args:
         moments: of the background vectors of each modality.
         lines: slope and intercept for each pair of modalities.
+        share: how much the background counts for photos that a text asks for, see ``Moments.standardize``.
     """
 
-    def __init__(self, moments: Mapping[Modality, Moments], lines: Mapping[Pair, Line]) -> None:
+    def __init__(self, moments: Mapping[Modality, Moments], lines: Mapping[Pair, Line], share: float = 1.0) -> None:
         self.moments = moments
         self.lines = lines
+        self.share = share
 
     def probability(self, query: Embedding, scores: Embedding, asked: Modality, stored: Modality) -> Embedding:
         """Chance [n] that each cosine [n] to the query [dim] joins two things that belong together."""
         slope, intercept = self.lines[asked, stored]
-        standardized = self.moments[stored].standardize(query, scores).astype(np.float64)
+        share = self.share if (asked, stored) == _TEXT_TO_IMAGE else 1.0
+        standardized = self.moments[stored].standardize(query, scores, share).astype(np.float64)
         return sigmoid(slope * standardized + intercept).astype(np.float32)
 
     @classmethod
@@ -113,9 +126,10 @@ class BackgroundCalibration:
                 for stored in MODALITIES:
                     slope, intercept = bundle.card.calibration[f"{asked}_to_{stored}"]
                     lines[asked, stored] = (float(slope), float(intercept))
+            share = float(bundle.card.calibration.get(_SHARE, 1.0))
         except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
             raise BundleError(f"{bundle.directory}: its calibration is incomplete: export the bundle again") from error
-        return cls(moments, lines)
+        return cls(moments, lines, share)
 
     def save(self, directory: Path) -> None:
         """Writes the moments; half precision is more than their sampling error."""
@@ -125,16 +139,22 @@ class BackgroundCalibration:
             arrays[f"{modality}_covariance"] = moments.covariance.astype(np.float16)
         np.savez_compressed(directory / BACKGROUND, allow_pickle=False, **arrays)
 
-    def to_dict(self) -> dict[str, list[float]]:
-        """The lines, for the card."""
-        return {
+    def to_dict(self) -> dict[str, list[float] | float]:
+        """The lines and the share, for the card."""
+        lines: dict[str, list[float] | float] = {
             f"{asked}_to_{stored}": [round(slope, 4), round(intercept, 4)]
             for (asked, stored), (slope, intercept) in self.lines.items()
         }
+        return lines | {_SHARE: self.share}
 
     @classmethod
     def fit(
-        cls, images: Embedding, texts: Embedding, owners: npt.NDArray[np.int64], unrelated: Embedding
+        cls,
+        images: Embedding,
+        texts: Embedding,
+        owners: npt.NDArray[np.int64],
+        unrelated: Embedding,
+        share: float = 1.0,
     ) -> BackgroundCalibration:
         """Learns from photos, their captions, and sentences about other things.
 
@@ -147,6 +167,7 @@ class BackgroundCalibration:
             texts: unit rows [m, dim] of their captions.
             owners: index [m] of the photo that each caption describes.
             unrelated: unit rows [u, dim] of sentences that fit none of the photos.
+            share: how much the background is to count for photos that a text asks for.
 
         Raises:
             ValueError: there are too few of them to learn from: less than two photos, no photo with two captions, or
@@ -156,12 +177,11 @@ class BackgroundCalibration:
         own = owners[None, :] == np.arange(len(images))[:, None]
         siblings = own[owners] & ~np.eye(len(texts), dtype=bool)
         agreeing = _agreeing(texts, owners, own)
-        answered = _best(texts, images, moments["image"])
+        answered = _best(texts, images, moments["image"], share=share)
+        unanswered = _best(unrelated, images, moments["image"], share=share)
         lines: dict[Pair, Line] = {
             # Most of what people ask for is there, and a photo kept from them is worse than one too many.
-            ("text", "image"): lenient(
-                fit_line(answered, _best(unrelated, images, moments["image"])), answered, _ANSWERED
-            ),
+            _TEXT_TO_IMAGE: lenient(fit_line(answered, unanswered), answered, _ANSWERED),
             ("text", "text"): fit_line(
                 _best(texts, texts, moments["text"], siblings), _best(unrelated, texts, moments["text"])
             ),
@@ -171,7 +191,7 @@ class BackgroundCalibration:
                 _best(images, images, moments["image"], _few(~agreeing & ~np.eye(len(images), dtype=bool))),
             ),
         }
-        return cls(moments, lines)
+        return cls(moments, lines, share)
 
 
 def caption_line(images: Embedding, texts: Embedding, owners: npt.NDArray[np.int64], moments: Moments) -> Line:
@@ -191,7 +211,11 @@ def caption_line(images: Embedding, texts: Embedding, owners: npt.NDArray[np.int
 
 
 def _best(
-    queries: Embedding, stored: Embedding, moments: Moments, allowed: npt.NDArray[np.bool_] | None = None
+    queries: Embedding,
+    stored: Embedding,
+    moments: Moments,
+    allowed: npt.NDArray[np.bool_] | None = None,
+    share: float = 1.0,
 ) -> Embedding:
     """Standardized best score [q] of each query that has any allowed [q, n] match."""
     scores = queries @ stored.T
@@ -199,7 +223,7 @@ def _best(
         kept = allowed.any(axis=1)
         queries, scores = queries[kept], np.where(allowed[kept], scores[kept], -2.0)
     best = scores.max(axis=1)
-    return np.array([moments.standardize(query, best[row]) for row, query in enumerate(queries)])
+    return np.array([moments.standardize(query, best[row], share) for row, query in enumerate(queries)])
 
 
 def _few(allowed: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:

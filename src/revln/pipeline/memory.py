@@ -267,7 +267,8 @@ def _query(
     background = model.encoder.calibration.moments["image"]
     text_part, image_part = (part / background.spread(part) for part in parts.values())
     mixed = mix(text_part, image_part, text_weight)
-    return QueryVector(mixed, "text" if text_weight >= 0.5 else "image")
+    # The scale of a text is for vectors that lie in the part of the space that texts use.
+    return QueryVector(mixed, "text" if text_weight == 1 else "image")
 
 
 def _given(model: Model, vector: Embedding) -> QueryVector:

@@ -52,6 +52,7 @@ _WEIGHTS = (
 )
 _USED = {"minilm": "fine-tuned", "transformer": "some of its layers, fine-tuned", "gru": "its words, as teacher"}
 _ENCODERS = {"minilm": "MiniLM", "transformer": "a small Transformer", "gru": "a bidirectional GRU"}
+_BACKGROUND_SHARE = 0.0  # of what is trained here plain cosines tell best what fits (benchmarks/no_match.py)
 _GOLDEN_SENTENCES = ("a cat", "a dog in the snow", "a cup of coffee on a wooden table", "people playing music")
 SAMPLES = Path(__file__).parents[1] / "samples"
 _MEASURE = "revln eval retrieval --images IMAGES --captions CAPTIONS --split DEV"
@@ -236,9 +237,18 @@ def _draft_card(config: AlignConfig, terms: str, directory: Path) -> Card:
             {key: value.format(vision=config.vision, text=_USED[config.text]) for key, value in part.items()}
             for part in _WEIGHTS
         ),
-        data=({"name": "captions of the training split", "terms": terms},),
+        data=({"name": f"captions of the training split ({config.languages})", "terms": terms}, *_taught(config)),
         training={**dataclasses.asdict(config), "max_aspect": aspect},
     )
+
+
+def _taught(config: AlignConfig) -> tuple[dict[str, str], ...]:
+    """What a distilled text encoder has learnt from besides, for the card."""
+    if config.text == "minilm":
+        return ()
+    translations = {"name": "translations of captions, for the text encoder", "terms": "those of the captions"}
+    dictionary = {"name": "words and definitions, for the text encoder", "terms": "those of the dictionary (WordNet)"}
+    return translations, dictionary
 
 
 def _measure(model: Model, data: AlignData, unrelated: Sequence[str]) -> tuple[BackgroundCalibration, dict[str, Any]]:
@@ -252,7 +262,9 @@ def _measure(model: Model, data: AlignData, unrelated: Sequence[str]) -> tuple[B
         for language in model.card.languages
     }
     owners, text_vectors = (np.concatenate(parts) for parts in zip(*said.values(), strict=True))
-    calibration = BackgroundCalibration.fit(image_vectors, text_vectors, owners, model.encode_texts(unrelated))
+    calibration = BackgroundCalibration.fit(
+        image_vectors, text_vectors, owners, model.encode_texts(unrelated), _BACKGROUND_SHARE
+    )
     first = model.card.languages[0]
     numbers = {
         "dev split" if language == first else f"dev split, {language}": {
