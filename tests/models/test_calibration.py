@@ -35,6 +35,26 @@ def test_a_cosine_is_measured_against_the_background() -> None:
     assert Moments(moments.mean, np.zeros((2, 2), np.float32)).spread(query) > 0
 
 
+def test_how_much_the_background_counts() -> None:
+    moments = Moments(np.array([0.1, 0.2], np.float32), np.diag([0.04, 0.09]).astype(np.float32))
+    query, cosines = np.array([1, 0], np.float32), np.array([0.1, 0.5], np.float32)
+    assert moments.standardize(query, cosines, 0.0).tolist() == cosines.tolist()
+    half = moments.standardize(query, cosines, 0.5)
+    assert half == pytest.approx((cosines - 0.05) / 0.2**0.25, rel=1e-5)
+
+
+def test_the_background_counts_for_texts_and_photos_only_as_much_as_the_card_says(tiny_model: Model) -> None:
+    bundle = tiny_model.encoder.calibration
+    plain = BackgroundCalibration(bundle.moments, bundle.lines, share=0.0)
+    assert plain.to_dict() == {**bundle.to_dict(), "background_share": 0.0}
+    query = np.array([0.6, 0.8, 0, 0], np.float32)
+    narrow = {"image": Moments(np.full(4, 0.5, np.float32), bundle.moments["image"].covariance)}
+    moved = BackgroundCalibration({**bundle.moments, **narrow}, bundle.lines, share=0.0)
+    scores = np.array([0.6], np.float32)
+    assert moved.probability(query, scores, "text", "image") == plain.probability(query, scores, "text", "image")
+    assert moved.probability(query, scores, "image", "image") != plain.probability(query, scores, "image", "image")
+
+
 def test_the_tiny_bundles_probabilities(tiny_model: Model) -> None:
     # Background of mean 0 and spread 1, line 20 x - 12: one half at a cosine of 0.6, e^-4 to 1 at 0.4.
     query = np.array([1, 0, 0, 0], np.float32)

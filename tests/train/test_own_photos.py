@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -17,7 +18,7 @@ from revln.models.bundle import GOLDEN
 from revln.models.card import sha256_of
 from revln.sources import read_split
 from revln.train import efficientnet
-from revln.train.align import align
+from revln.train.align import Align, align
 from revln.train.cli import app
 from revln.train.config import AlignConfig
 from revln.train.export import draft_bundle, export, load_run, shipped_photos
@@ -99,7 +100,7 @@ def test_settings_fit_the_number_of_photos(photos: int, tmp_path: Path) -> None:
     config = fitting_config(CONFIG, photos, tmp_path / "mine", "base-2")
     steps = config.epochs * config.passes * max(1, photos // config.batch_size)
     assert 240 <= steps <= 1500
-    assert config.epochs <= 12
+    assert config.epochs <= 6
     assert config.batch_size <= photos
     assert photos * config.views <= 100_000
     assert (config.vision, config.dim, config.hidden) == (CONFIG.vision, CONFIG.dim, CONFIG.hidden)
@@ -200,3 +201,14 @@ def test_a_photo_is_augmented_alike_however_it_is_named(tmp_path: Path) -> None:
         Augmentation.of_view(Path("photos/7.jpg"), view) for view in views
     ]
     assert len({Augmentation.of_view(Path("7.jpg"), view).area for view in views}) == len(views)
+
+
+def test_settled_weights_lie_between_those_of_the_start_and_what_was_learnt() -> None:
+    stage = object.__new__(Align)
+    average, stage.before = torch.nn.Linear(2, 1), torch.nn.Linear(2, 1)
+    torch.nn.init.ones_(average.weight)
+    torch.nn.init.zeros_(stage.before.weight)
+    for share, expected in ((0.0, 1.0), (0.25, 0.75), (0.5, 0.5)):
+        stage.config = dataclasses.replace(CONFIG, start_share=share)
+        assert stage.settled(average).weight.tolist() == [[expected, expected]]
+    assert average.weight.tolist() == [[1.0, 1.0]]

@@ -168,6 +168,20 @@ class Align(Stage[Towers]):
                 loss = loss + self._word_loss(draw)
             yield loss
 
+    @torch.no_grad()
+    def settled(self, average: Towers) -> Towers:
+        """The averaged weights, part of the way back to those of the start.
+
+        What was learnt stays when weights are interpolated so, and less of what was known goes (WiSE-FT: Wortsman et
+        al., CVPR 2022, arXiv 2109.01903).
+        """
+        if not self.config.start_share:
+            return average
+        settled = copy.deepcopy(average)
+        for ours, theirs in zip(settled.parameters(), self.before.parameters(), strict=True):
+            ours.lerp_(theirs, self.config.start_share)
+        return settled
+
     def evaluate(self, module: Towers) -> Metrics:
         """Recall on the dev split in each language; ``score`` is the sum of all."""
         images, metrics = module.images(module.pooled(self.dev_inputs)).numpy(), Metrics()

@@ -142,6 +142,7 @@ class AlignConfig(StageConfig):
         word_weight: weight of their loss.
         keep_weight: weight of the loss that keeps what the towers say of classes and words as it was at the start, for
             training that goes on from a bundle.
+        start_share: of the weights at the start in those that are measured and saved.
         max_tokens: longer sentences are cut.
         passes: over the photos in an epoch, for few of them.
         start: id of the bundle that training goes on from; ``revln train align --from`` sets it.
@@ -177,6 +178,7 @@ class AlignConfig(StageConfig):
     words: Annotated[int, Range(0)] = 0
     word_weight: Weight = 1.0
     keep_weight: Weight = 0.0
+    start_share: Share = 0.0
     max_tokens: Annotated[int, Range(1, 65)] = 64
     passes: Count = 1
     start: str = ""

@@ -77,6 +77,10 @@ class Stage(ABC, Generic[M]):
     def losses(self, draw: Draw) -> Iterator[Tensor]:
         """The losses of an epoch's ``steps`` steps, each computed when it is asked for."""
 
+    def settled(self, average: M) -> M:
+        """What is measured and saved, given the averaged weights: these themselves, unless a stage has it otherwise."""
+        return average
+
     @abstractmethod
     def evaluate(self, module: M) -> Metrics:
         """Metrics of the averaged weights; ``score``, the larger the better, tells which are the best."""
@@ -131,7 +135,7 @@ def run(stage: Stage[M], directory: RunDirectory) -> Result:
         metrics["seconds"] = round(time.monotonic() - begun, 1)
         # The weights come first: a run that is killed in between resumes before this epoch and writes them again.
         if metrics["score"] > max((line["score"] for line in history[1:]), default=-math.inf):
-            directory.save_weights(learner.average, stage.weights_file)
+            directory.save_weights(stage.settled(learner.average), stage.weights_file)
         history.append(metrics)
         directory.save(learner, stage.headline)
         shown = ", ".join(f"{name} {metrics[name]}" for name in ("loss", "score", *stage.headline))
@@ -156,7 +160,7 @@ def _train_epoch(stage: Stage[M], learner: Learner[M], epoch: int, progress: Pro
 
 def _evaluate(stage: Stage[M], learner: Learner[M]) -> Metrics:
     with torch.inference_mode():
-        return stage.evaluate(learner.average.eval())
+        return stage.evaluate(stage.settled(learner.average).eval())
 
 
 def _not_finite(what: str, where: str, checkpoint: Path, epoch: int) -> TrainingError:

@@ -21,7 +21,7 @@ _HELD_OUT = 0.1
 _HELD_OUT_RANGE = (10, 1000)
 _PASSES = 3  # over the photos, at least
 _STEPS = 240  # of the whole training, at least
-_EPOCHS = 12  # after each of which it is measured, at most
+_EPOCHS = 6  # after each of which it is measured, at most
 _BATCH = 256
 _VIEWS = {2_000: 6, 20_000: 3}  # up to so many photos; each view of a photo takes 25 ms of a core
 _UNLIKE_A_NAME = re.compile(r"[^\w.+-]+")
@@ -111,6 +111,7 @@ def fitting_config(made_with: AlignConfig, photos: int, out: Path, start: str) -
         words=256,
         word_weight=4.0,
         keep_weight=4.0,
+        start_share=0.5,
         clip=1.0,
         start=start,
     )
