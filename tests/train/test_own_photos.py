@@ -141,7 +141,11 @@ def test_towers_come_back_from_a_bundle(bundle: Path) -> None:
 @pytest.mark.slow
 def test_own_photos_are_learnt_and_the_rest_is_kept(bundle: Path, own: Path, tmp_path: Path) -> None:
     out, config = tmp_path / "runs" / "mine", tmp_path / "config.toml"
-    config.write_text("epochs = 4\nbatch_size = 25\nhead_rate = 3e-3\nwords = 32\nviews = 2\n", encoding="utf-8")
+    config.write_text(
+        "epochs = 2\npasses = 6\nbatch_size = 50\nhead_rate = 5e-3\nprototypes = 32\nwords = 32\nviews = 2\n"
+        "start_share = 0.25\n",
+        encoding="utf-8",
+    )
     options = ["--data", str(own), "--from", str(bundle), "--out", str(out), "--config", str(config)]
     reply = CliRunner().invoke(app, ["align", *options, "--json"], catch_exceptions=False)
     result = json.loads(reply.stdout)
