@@ -198,3 +198,21 @@ def test_arrays_that_do_not_fit_are_refused(learnt: tuple, spoilt: dict) -> None
     kept = {name: value for name, value in arrays.items() if value is not None}
     with pytest.raises(ValueError, match=r"incomplete|does not fit|float"):
         MemoryCalibration.of_arrays(learnt[0], kept)
+
+
+def test_captions_that_tell_little_say_nothing_of_likeness() -> None:
+    rng = np.random.default_rng(4)
+
+    def unit(count: int) -> np.ndarray:
+        rows = rng.standard_normal((count, 8)).astype(np.float32)
+        return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+    images, texts, unrelated = unit(40), unit(80), unit(10)
+    owners, same = np.repeat(np.arange(40), 2), np.repeat(unit(1), 40, axis=0)
+    alone = BackgroundCalibration.fit(images, texts, owners, unrelated)
+    more = (np.concatenate([texts, same]), np.concatenate([owners, np.arange(40)]))
+    together = BackgroundCalibration.fit(images, *more, unrelated, telling=80)
+    assert together.lines["image", "image"] == pytest.approx(alone.lines["image", "image"])
+    assert BackgroundCalibration.fit(images, *more, unrelated).lines["image", "image"] != pytest.approx(
+        alone.lines["image", "image"]
+    )

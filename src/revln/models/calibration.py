@@ -155,6 +155,7 @@ class BackgroundCalibration:
         owners: npt.NDArray[np.int64],
         unrelated: Embedding,
         share: float = 1.0,
+        telling: int | None = None,
     ) -> BackgroundCalibration:
         """Learns from photos, their captions, and sentences about other things.
 
@@ -168,6 +169,8 @@ class BackgroundCalibration:
             owners: index [m] of the photo that each caption describes.
             unrelated: unit rows [u, dim] of sentences that fit none of the photos.
             share: how much the background is to count for photos that a text asks for.
+            telling: so many of the captions, the first ones, tell which photos show much the same; all if not given.
+                Short captions that many photos have in common would not.
 
         Raises:
             ValueError: there are too few of them to learn from: less than two photos, no photo with two captions, or
@@ -176,7 +179,7 @@ class BackgroundCalibration:
         moments: dict[Modality, Moments] = {"image": Moments.of(images), "text": Moments.of(texts)}
         own = owners[None, :] == np.arange(len(images))[:, None]
         siblings = own[owners] & ~np.eye(len(texts), dtype=bool)
-        agreeing = _agreeing(texts, owners, own)
+        agreeing = _agreeing(texts[:telling], owners[:telling], own[:, :telling])
         answered = _best(texts, images, moments["image"], share=share)
         unanswered = _best(unrelated, images, moments["image"], share=share)
         lines: dict[Pair, Line] = {

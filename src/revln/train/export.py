@@ -261,11 +261,16 @@ def _measure(model: Model, data: AlignData, unrelated: Sequence[str]) -> tuple[B
         )
         for language in model.card.languages
     }
+    first = model.card.languages[0]
     owners, text_vectors = (np.concatenate(parts) for parts in zip(*said.values(), strict=True))
     calibration = BackgroundCalibration.fit(
-        image_vectors, text_vectors, owners, model.encode_texts(unrelated), _BACKGROUND_SHARE
+        image_vectors,
+        text_vectors,
+        owners,
+        model.encode_texts(unrelated),
+        _BACKGROUND_SHARE,
+        telling=len(said[first][0]),
     )
-    first = model.card.languages[0]
     numbers = {
         "dev split" if language == first else f"dev split, {language}": {
             **retrieval_recall(image_vectors, vectors, rows),
