@@ -25,22 +25,10 @@ from revln.train.pairs import AlignData
 from revln.train.run_directory import RunDirectory
 from revln.train.starting import Start
 from revln.train.text_encoders import TextPart
+from small_training import COLOURS
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
-CONFIG = AlignConfig(
-    name="colours",
-    vision="lite0",
-    image_size=64,
-    dim=16,
-    visual_dim=8,
-    hidden=16,
-    views=2,
-    epochs=4,
-    batch_size=8,
-    head_rate=5e-3,
-    prototypes=8,
-    ema=0.5,
-)
+CONFIG = COLOURS
 
 
 def align(config: AlignConfig, data: AlignData, out: Path, *, resume: bool = False) -> Result:

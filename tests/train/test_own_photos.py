@@ -20,29 +20,15 @@ from revln.sources import read_split
 from revln.train import efficientnet
 from revln.train.align import Align, align
 from revln.train.cli import app
-from revln.train.config import AlignConfig
 from revln.train.export import draft_bundle, export, load_run, shipped_photos
 from revln.train.features import Augmentation
 from revln.train.own_photos import fitting_config, own_data, with_changes
 from revln.train.pairs import AlignData
 from revln.train.run_directory import CHECKPOINT
 from revln.train.starting import Start
+from small_training import COLOURS
 
-CONFIG = AlignConfig(
-    name="colours",
-    vision="lite0",
-    image_size=64,
-    dim=16,
-    visual_dim=8,
-    hidden=16,
-    views=2,
-    epochs=3,
-    batch_size=8,
-    head_rate=5e-3,
-    prototypes=8,
-    ema=0.5,
-    vision_blocks=1,
-)
+CONFIG = dataclasses.replace(COLOURS, epochs=3, vision_blocks=1)
 UNRELATED = ["an electricity bill", "a map of the underground", "an x-ray", "a spreadsheet"]
 
 
