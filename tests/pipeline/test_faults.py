@@ -9,7 +9,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -103,10 +103,11 @@ def test_a_writer_killed_at_any_moment(memory: Memory, tiny_bundle: Path, other:
         options = (chance.random(), 0, GROUPS, 0, "all")
         return processes.start("write", memory.path, tiny_bundle, other.bundle.directory, *options)
 
-    with reading(memory.path, tiny_bundle, other, tmp_path):
+    with reading(memory.path, tiny_bundle, other, tmp_path), ExitStack() as killed:
         following = writer(0)
         for number in range(1, KILLS + 1):
             process, following = following, writer(number)  # which loads its modules while the other one works
+            killed.callback(processes.kill, following)
             processes.go(process)
             time.sleep(chance.uniform(*SECONDS))
             process.kill()
@@ -117,8 +118,6 @@ def test_a_writer_killed_at_any_moment(memory: Memory, tiny_bundle: Path, other:
             ledger.settle(groups_in(snapshot.dataset), snapshot.manifest.encoder_id)
             if number % CHECKED == 0:
                 check(memory, expand(ledger.groups))
-        following.kill()
-        following.communicate(timeout=60)
     assert len(ledger.done) > 2, f"too slow to tell anything: {ledger.done}"
     assert len(ledger.interrupted) > 2, f"no kill came in the middle: {ledger.interrupted}"
 
@@ -132,8 +131,7 @@ def reading(path: Path, bundle: Path, other: Model, tmp_path: Path) -> Iterator[
     try:
         yield
     except BaseException:
-        reader.kill()
-        reader.communicate()
+        processes.kill(reader)
         raise
     assert processes.stop(reader, flag) > 10
 

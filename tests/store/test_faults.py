@@ -32,7 +32,7 @@ from faulting import (
     texts_of,
     until_it_fits,
 )
-from revln.models import Model
+from revln.models import Model, load_model
 from revln.pipeline import Memory
 from revln.store.building import build_segment
 from revln.store.catalog import drop_index, index_directory, keep_index
@@ -128,19 +128,39 @@ def test_an_index_that_is_being_built_is_dropped_when_it_is_done(
 def test_what_killed_processes_leave_is_removed(memory: Memory) -> None:
     memory.table.upsert(rows_of(expand(dict.fromkeys(range(20), 1)), memory.model))
     keep_index(memory.table.snapshot, None, LIMITS)
+    index = index_directory(memory.table.snapshot, "image")
     drafts = [
-        index_directory(memory.table.snapshot, "image") / ".catalog.json.1",
+        index / ".catalog.json.1",
+        index / ".draft-1",
         memory.path / ".calibration.npz.1",
         memory.path / ".memory.json.1",
         memory.path / "records.lance" / "_versions" / ".tmpA1b2C3",
     ]
     for draft in drafts:
         draft.touch()
-    keep_index(memory.table.snapshot, None, LIMITS)
     found = {check.check: check for check in memory.verify()}
-    assert found["left-overs"].detail.startswith("3 files of killed writers")
+    assert found["left-overs"].detail.startswith("5 files of killed writers")
     check_clean(memory.path)
     assert not any(draft.exists() for draft in drafts)
+
+
+def test_what_killed_builds_of_previous_vectors_leave_is_removed(memory: Memory, tmp_path: Path) -> None:
+    memory.table.upsert(rows_of(expand(dict.fromkeys(range(20), 1)), memory.model))
+    keep_index(memory.table.snapshot, None, LIMITS)
+    index = index_directory(memory.table.snapshot, "image")
+    memory.migrate(load_model(make_other_bundle(tmp_path / "other")))
+    (index / ".draft-1").mkdir()
+    (index / ".draft-1" / "codes").touch()
+    (index / ".catalog.json.1").touch()
+    found = {check.check: check for check in memory.verify()}
+    assert found["left-overs"].detail.startswith("2 files of killed writers")
+    (index / ".draft-2").mkdir()
+    keep_index(memory.table.refresh(), None, LIMITS)
+    assert list(index.glob(".*")) == []
+    (index / ".draft-1").mkdir()
+    (index / ".catalog.json.1").touch()
+    check_clean(memory.path)
+    assert list(index.glob(".*")) == []
 
 
 @pytest.fixture

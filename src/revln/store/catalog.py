@@ -29,7 +29,16 @@ from revln.store.segment import SegmentFacts
 from revln.store.snapshot import Snapshot
 from revln.types import MODALITIES, Modality
 
-__all__ = ["INDEX_DIRECTORY", "IndexLimits", "covering_segments", "drop_index", "index_directory", "keep_index"]
+__all__ = [
+    "INDEX_DIRECTORY",
+    "IndexLimits",
+    "abandoned_builds",
+    "covering_segments",
+    "drop_abandoned_builds",
+    "drop_index",
+    "index_directory",
+    "keep_index",
+]
 
 INDEX_DIRECTORY = "index"
 _CATALOG = "catalog.json"
@@ -101,6 +110,7 @@ def keep_index(snapshot: Snapshot, text_dim: int | None, limits: IndexLimits | N
         try:
             with FileLock(root / _LOCK, timeout=0):
                 _drop_unused(snapshot)
+                _remove(_drafts(root))
                 built = [_keep(snapshot, modality, text_dim, limits) for modality in MODALITIES]
                 return any(built)
         except Timeout:
@@ -120,6 +130,36 @@ def drop_index(directory: Path) -> None:
         lock.acquire()
     shutil.rmtree(root, ignore_errors=True)
     lock.release()
+
+
+def abandoned_builds(directory: Path) -> list[Path]:
+    """What killed builds left in the index of the memory at ``directory``; none while a build is under way."""
+    root = directory / INDEX_DIRECTORY
+    if not root.is_dir():
+        return []
+    try:
+        with FileLock(root / _LOCK, timeout=0):
+            return _drafts(root)
+    except OSError:  # somebody builds, or nobody can tell since the directory may not be written
+        return []
+
+
+def drop_abandoned_builds(directory: Path) -> None:
+    """Removes what ``abandoned_builds`` finds."""
+    _remove(abandoned_builds(directory))
+
+
+def _drafts(root: Path) -> list[Path]:
+    """Files and directories that a build makes on its way, of the vectors in use and of the previous ones."""
+    return [*root.glob(f"*/.{_CATALOG}.*"), *root.glob(f"*/{DRAFT}*")]
+
+
+def _remove(drafts: Iterable[Path]) -> None:
+    for path in drafts:
+        if path.is_dir():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _drop_unused(snapshot: Snapshot) -> None:
@@ -240,11 +280,7 @@ def _publish(directory: Path, segments: Sequence[Path], replaced: Iterable[Path]
 
 
 def _clean(directory: Path, listed: Sequence[str]) -> None:
-    """Removes what was left by killed builds, and segments that have been replaced for a while."""
-    for draft in directory.glob(f".{_CATALOG}.*"):
-        draft.unlink(missing_ok=True)
+    """Removes segments that have been replaced for a while."""
     for path in directory.iterdir():
-        if path.name in listed or not path.is_dir():
-            continue
-        if path.name.startswith(DRAFT) or time.time() - path.stat().st_mtime > _GRACE_SECONDS:
+        if path.is_dir() and path.name not in listed and time.time() - path.stat().st_mtime > _GRACE_SECONDS:
             shutil.rmtree(path, ignore_errors=True)

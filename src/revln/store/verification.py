@@ -12,7 +12,7 @@ import lance
 
 from revln.errors import MemoryLockedError, MemoryStoreError, RevlnError
 from revln.store.background import CALIBRATION_FILE
-from revln.store.catalog import covering_segments
+from revln.store.catalog import abandoned_builds, covering_segments, drop_abandoned_builds
 from revln.store.failures import store_failures
 from revln.store.lock import OWNER_FILE, lock_state, write_lock
 from revln.store.manifest import MANIFEST_FILE, Manifest
@@ -167,16 +167,18 @@ def _vector_index(directory: Path) -> Check:
 def _left_overs(directory: Path) -> Check:
     try:
         with _quiet_moment(directory) as dataset:
-            files = _drafts(directory) + _orphans(directory, dataset)
+            left = [*_drafts(directory), *_orphans(directory, dataset), *abandoned_builds(directory)]
     except MemoryLockedError:
         return Check("left-overs", True, "not looked for while somebody writes")
-    if not files:
+    if not left:
         return Check("left-overs", True, "none")
+    files = [file for path in left for file in (path.rglob("*") if path.is_dir() else [path]) if file.is_file()]
     size = sum(path.stat().st_size for path in files) / 1e6
     return Check("left-overs", False, f"{len(files):,} files of killed writers, {size:,.1f} MB", "run with --repair")
 
 
 def _remove_left_overs(directory: Path) -> None:
+    drop_abandoned_builds(directory)
     with _quiet_moment(directory) as dataset:
         for path in _drafts(directory):
             path.unlink(missing_ok=True)
