@@ -25,6 +25,7 @@ PUBLIC = [
     "RevlnError",
     "SearchResult",
     "__version__",
+    "caption",
     "classify",
     "index",
     "load_model",

@@ -16,7 +16,7 @@ from revln._version import __version__
 
 if TYPE_CHECKING:
     from revln.errors import RevlnError
-    from revln.pipeline import Memory, Model, classify, index, load_model
+    from revln.pipeline import Memory, Model, caption, classify, index, load_model
     from revln.types import Answer, Evidence, Hit, IndexReport, Record, SearchResult
 
 __all__ = [
@@ -30,12 +30,16 @@ __all__ = [
     "RevlnError",
     "SearchResult",
     "__version__",
+    "caption",
     "classify",
     "index",
     "load_model",
 ]
 
-_HOMES = {"revln.errors": ("RevlnError",), "revln.pipeline": ("Memory", "Model", "classify", "index", "load_model")}
+_HOMES = {
+    "revln.errors": ("RevlnError",),
+    "revln.pipeline": ("Memory", "Model", "caption", "classify", "index", "load_model"),
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["MEMORY_VARIABLE", "NEIGHBOURS", "bundle_store", "data_directory", "default_memory"]
+__all__ = ["MEMORY_VARIABLE", "NEIGHBOURS", "RECALLED", "bundle_store", "data_directory", "default_memory"]
 
 NEIGHBOURS = 100  # labelled records that a classification asks, see benchmarks/classify.py
+RECALLED = 8  # records that a caption may rest on
 MEMORY_VARIABLE = "REVLN_MEMORY"
 _DATA_VARIABLE = "REVLN_DATA"
 

@@ -15,7 +15,9 @@ __all__ = [
     "Encoder",
     "MemoryView",
     "RowIds",
+    "Said",
     "Source",
+    "Speaker",
     "VectorMatches",
     "VectorSearch",
 ]
@@ -68,6 +70,44 @@ class Calibration(Protocol):
         ...
 
 
+class Said(Protocol):
+    """What a speaker says next.
+
+    Attributes:
+        log_probabilities: of each token of the vocabulary [m, t, vocabulary].
+        past: what the next call takes as ``past``; its third axis is that of the sentences.
+        looked: share of attention that each place of the context had [m, t, s].
+    """
+
+    @property
+    def log_probabilities(self) -> Embedding:
+        """See above."""
+        ...
+
+    @property
+    def past(self) -> Embedding:
+        """See above."""
+        ...
+
+    @property
+    def looked(self) -> Embedding:
+        """See above."""
+        ...
+
+
+class Speaker(Protocol):
+    """Something that goes on with sentences, about one or several things that it looks at."""
+
+    @property
+    def end(self) -> int:
+        """The token that sentences end with."""
+        ...
+
+    def say(self, ids: npt.NDArray[np.int64], past: Embedding | None = None) -> Said:
+        """What follows the next tokens [m, t] of sentences; ``past`` is of what came before."""
+        ...
+
+
 class MemoryView(Protocol):
     """One version of a memory's records; row ids are stable and mean the same record in every version."""
 
@@ -101,6 +141,10 @@ class MemoryView(Protocol):
 
     def column(self, name: str, row_ids: RowIds) -> dict[int, Any]:
         """One column's values by row id, in the order asked; rows that do not exist are left out."""
+        ...
+
+    def text_vectors(self, row_ids: RowIds) -> dict[int, Embedding]:
+        """Vectors [texts, dim] of the texts of each row that has some, by row id."""
         ...
 
 

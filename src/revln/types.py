@@ -57,10 +57,12 @@ class ImageEncoding(NamedTuple):
     Attributes:
         embeddings: unit rows [n, dim].
         logits: of the vision model's own classes [n, classes]; None if it has none.
+        grid: what the vision model sees at each place [n, places, channels]; None if it does not tell.
     """
 
     embeddings: Embedding
     logits: Embedding | None
+    grid: Embedding | None = None
 
 
 @dataclass(frozen=True, slots=True)

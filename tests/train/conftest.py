@@ -85,7 +85,19 @@ def dictionary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def distilled(caption_data, dictionary: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Path]:
+def chinese_dictionary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A dictionary of ten entries in the form of CC-CEDICT."""
+    file = tmp_path_factory.mktemp("chinese") / "cedict.txt"
+    digits = "零一二三四五六七八九"
+    entries = [f"物{digit} 物{digit} [wu4] /thing number {number}/" for number, digit in enumerate(digits)]
+    file.write_text("\n".join(entries), encoding="utf-8")
+    return file
+
+
+@pytest.fixture(scope="session")
+def distilled(
+    caption_data, dictionary: Path, chinese_dictionary: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[str, int], Path]:
     """``distilled("gru", 1)`` gives the directory of a smoke run of ``revln train distil`` of that encoder."""
     from typer.testing import CliRunner
 
@@ -98,9 +110,25 @@ def distilled(caption_data, dictionary: Path, tmp_path_factory: pytest.TempPathF
         out = runs / f"{encoder}-{layers}"
         config = runs / f"{out.name}.toml"
         config.write_text(f'encoder = "{encoder}"\nlayers = {layers}\nchinese_pieces = 500', encoding="utf-8")
-        options = ["--config", config, "--data", caption_data.images.parent, "--dictionary", dictionary, "--out", out]
+        options = ["--config", config, "--data", caption_data.images.parent, "--dictionary", dictionary]
+        options += ["--chinese-dictionary", chinese_dictionary, "--out", out]
         reply = CliRunner().invoke(app, ["distil", *map(str, options), "--smoke"], catch_exceptions=False)
         assert reply.exit_code == 0
         return out
 
     return run
+
+
+@pytest.fixture(scope="session")
+def labelled_photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of 30 photos in sub-folders by their colour: ten each of blue, green and red."""
+    import numpy as np
+    from PIL import Image
+
+    folder, rng = tmp_path_factory.mktemp("labelled"), np.random.default_rng(0)
+    for label, colour in {"blue": (20, 40, 210), "green": (30, 200, 40), "red": (220, 30, 30)}.items():
+        (folder / label).mkdir()
+        for number in range(10):
+            pixels = np.clip(np.array(colour) + rng.normal(0, 20, (48, 48, 3)), 0, 255).astype(np.uint8)
+            Image.fromarray(pixels).save(folder / label / f"{number}.jpg")
+    return folder

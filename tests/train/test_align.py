@@ -148,11 +148,16 @@ def test_words_that_keep_their_meaning() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda path: path.name)
 def test_smoke_run_of_each_config(
-    config: Path, caption_data: AlignData, distilled: Callable[[str, int], Path], tmp_path: Path
+    config: Path,
+    caption_data: AlignData,
+    labelled_photos: Path,
+    distilled: Callable[[str, int], Path],
+    tmp_path: Path,
 ) -> None:
     stage = config.name.split("-")[0]
     out = tmp_path / "runs" / "smoke"
-    options = ["--config", str(config), "--data", str(caption_data.images.parent), "--out", str(out)]
+    data = labelled_photos if stage == "vision" else caption_data.images.parent
+    options = ["--config", str(config), "--data", str(data), "--out", str(out)]
     if stage == "align" and (bound := load_config(config, AlignConfig)).text != "minilm":
         options += ["--text", str(distilled(bound.text, bound.text_layers))]
     reply = CliRunner().invoke(app, [stage, *options, "--smoke", "--json"], catch_exceptions=False)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from revln.errors import ConfigError
-from revln.train.config import AlignConfig, DistilConfig, StageConfig, load_config
+from revln.train.config import AlignConfig, DistilConfig, StageConfig, VisionConfig, load_config
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
-STAGES: dict[str, type[StageConfig]] = {"align": AlignConfig, "distil": DistilConfig}
+STAGES: dict[str, type[StageConfig]] = {"align": AlignConfig, "distil": DistilConfig, "vision": VisionConfig}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)

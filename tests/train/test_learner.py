@@ -20,7 +20,7 @@ class Weights(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.a, self.b, self.c = (nn.Parameter(torch.ones(1)) for _ in range(3))
-        self.register_buffer("count", torch.zeros(()))
+        self.register_buffer("count", torch.zeros((), dtype=torch.int64))
 
     def total(self) -> torch.Tensor:
         return 3 * self.a.sum() + 4 * self.b.sum() + 5 * self.c.sum()
@@ -76,6 +76,19 @@ def test_average_forgets_the_start_first() -> None:
     assert learner.average.count == 3
     learner.learn(weights.total(), 10_000 % 100)
     assert not learner.average.a.requires_grad
+
+
+def test_statistics_are_averaged_like_weights() -> None:
+    """Those of a normalisation belong to the weights that they were taken with; how many steps it saw is a count."""
+    norm = nn.BatchNorm1d(1)
+    learner = Learner(norm, [ParameterGroup(list(norm.parameters()), 0.1)], StageConfig(ema=0.9), 100)
+    average = 0.0
+    for step, decay in enumerate((1 / 10, 2 / 11, 3 / 12)):
+        learner.learn(norm(torch.tensor([[5.0], [7.0]])).square().sum(), step)
+        average = decay * average + (1 - decay) * norm.running_mean.item()
+        assert learner.average.running_mean.item() == pytest.approx(average, rel=1e-6)
+    assert learner.average.running_mean < norm.running_mean
+    assert learner.average.num_batches_tracked == 3
 
 
 def test_lower_layers_learn_slower() -> None:

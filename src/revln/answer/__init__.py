@@ -3,5 +3,18 @@
 from __future__ import annotations
 
 from revln.answer.classify import ClassificationSources, LabelSet, Neighbours, decide, fuse
+from revln.answer.decoding import Decoding, Sentence, beam_search, follow
+from revln.answer.evidence import rests_on
 
-__all__ = ["ClassificationSources", "LabelSet", "Neighbours", "decide", "fuse"]
+__all__ = [
+    "ClassificationSources",
+    "Decoding",
+    "LabelSet",
+    "Neighbours",
+    "Sentence",
+    "beam_search",
+    "decide",
+    "follow",
+    "fuse",
+    "rests_on",
+]

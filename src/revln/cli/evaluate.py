@@ -8,12 +8,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from revln.cli.command import Reply, command
-from revln.cli.opening import check_processor, memory_for_classes
-from revln.cli.options import EvidenceCount, Labels, MemoryPath, ModelName, SplitPath, split_labels
+from revln.cli.opening import check_processor, memory_for_classes, memory_if_any
+from revln.cli.options import (
+    EvidenceCount,
+    Labels,
+    LanguageName,
+    MemoryPath,
+    ModelName,
+    NoMemory,
+    RecalledCount,
+    SplitPath,
+    split_labels,
+)
 from revln.cli.output import progress_bar, say
+from revln.config import RECALLED
 
 if TYPE_CHECKING:
-    from revln.evaluate import ClassificationScores, RetrievalScores
+    from revln.evaluate import CaptionScores, ClassificationScores, RetrievalScores
 
 __all__ = ["app"]
 
@@ -71,6 +82,43 @@ def classify(
     return Reply(scores.to_dict(), lambda: _show_classification(scores))
 
 
+@command(
+    "caption",
+    "revln eval caption --images flickr8k/images --captions flickr8k/captions.txt --split flickr8k/dev.txt "
+    "--memory train.revln",
+)
+def caption(
+    images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder of the images.")],
+    captions: Annotated[Path, typer.Option("--captions", metavar="FILE", help="CSV, COCO JSON or Karpathy JSON.")],
+    split: SplitPath = None,
+    language: LanguageName = None,
+    k: RecalledCount = RECALLED,
+    no_memory: NoMemory = False,
+    memory: MemoryPath = None,
+    model: ModelName = None,
+) -> Reply:
+    """Measure how captions agree with those that people wrote.
+
+    BLEU, ROUGE-L and CIDEr times 100, with at most five captions an image. Records of the images themselves are left
+    out of the memory.
+    """
+    opened = memory_if_any(memory, model, ignored=no_memory)
+    from revln.evaluate import evaluate_captions
+
+    with progress_bar("Describing", "photos") as progress:
+        scores = evaluate_captions(
+            images, captions, split=split, memory=opened, model=model, language=language, k=k, progress=progress
+        )
+    return Reply(scores.to_dict(), lambda: _show_captions(scores))
+
+
+def _show_captions(scores: CaptionScores) -> None:
+    from revln.cli.tables import show_rows
+
+    show_rows({"": "left", "x 100": "right"}, [[name, f"{value:.1f}"] for name, value in scores.scores.items()])
+    say(f"{scores.images:,} images")
+
+
 def _show_retrieval(scores: RetrievalScores) -> None:
     from revln.cli.tables import show_rows
 
@@ -89,5 +137,5 @@ def _show_classification(scores: ClassificationScores) -> None:
     say(f"accuracy {scores.accuracy:.2f} % over {scores.images:,} images")
 
 
-for _command in (retrieval, classify):
+for _command in (retrieval, classify, caption):
     _command.add_to(app)

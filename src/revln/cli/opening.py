@@ -12,7 +12,7 @@ from revln.errors import RevlnError
 if TYPE_CHECKING:
     from revln.pipeline import Memory
 
-__all__ = ["check_processor", "memory_for_classes", "open_memory"]
+__all__ = ["check_processor", "memory_for_classes", "memory_if_any", "open_memory"]
 
 
 def check_processor() -> None:
@@ -51,5 +51,13 @@ def memory_for_classes(path: Path | None, labels: list[str] | None, model: str |
     """
     check_processor()
     if path is None and (labels is not None or not default_memory().exists()):
+        return None
+    return open_memory(path, model)
+
+
+def memory_if_any(path: Path | None, model: str | None, *, ignored: bool = False) -> Memory | None:
+    """The memory that is named, else the default one when it exists; none when it is to be ignored."""
+    check_processor()
+    if ignored or (path is None and not default_memory().exists()):
         return None
     return open_memory(path, model)

@@ -11,11 +11,15 @@ import typer
 __all__ = [
     "CaptionsPath",
     "EvidenceCount",
+    "ExcludeSelf",
     "KindName",
     "Labels",
+    "LanguageName",
     "MemoryPath",
     "ModeName",
     "ModelName",
+    "NoMemory",
+    "RecalledCount",
     "RecordLabel",
     "SourceName",
     "SplitPath",
@@ -75,6 +79,17 @@ Labels = Annotated[
 ]
 EvidenceCount = Annotated[
     int, typer.Option("-k", "--neighbours", metavar="N", help="How many records of the memory have a say.")
+]
+
+RecalledCount = Annotated[
+    int, typer.Option("-k", "--recalled", metavar="N", help="How many records of the memory are looked at.")
+]
+NoMemory = Annotated[bool, typer.Option("--no-memory", help="Rest on the photo alone.")]
+ExcludeSelf = Annotated[
+    bool, typer.Option("--exclude-self", help="Leave out what the memory holds of the photo itself.")
+]
+LanguageName = Annotated[
+    str | None, typer.Option("--lang", metavar="CODE", help="Language, en or zh; the model's first if not given.")
 ]
 
 

@@ -11,10 +11,11 @@ from rich.text import Text
 from revln.cli.output import console, plain, say, short_path
 from revln.types import Answer, Hit, SearchResult
 
-__all__ = ["facts_table", "show_answers", "show_hits", "show_rows"]
+__all__ = ["facts_table", "show_answers", "show_captions", "show_hits", "show_rows"]
 
 _CAPTION_WIDTH = 60
 _LABELS_SHOWN = 3
+_EVIDENCE_SHOWN = 3
 
 
 def show_hits(result: SearchResult, below: Path | None = None) -> None:
@@ -72,6 +73,27 @@ def show_answers(answers: Sequence[Answer], below: Path | None = None) -> None:
             Text(_evidence(answer)),
         )
     console().print(table)
+
+
+def show_captions(answers: Sequence[Answer], below: Path | None = None) -> None:
+    """Each photo with its sentence, and below it the records that it rests on with their weights.
+
+    Args:
+        answers: one a photo.
+        below: folder to which paths are shown relative.
+    """
+    out = console()
+    for answer in answers:
+        out.print(_path(answer.uri, below))
+        out.print(Text(f"  {plain(answer.text)}", style="bold"))
+        table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 1))
+        table.add_column(justify="right", style="dim")
+        table.add_column(overflow="fold", style="dim")
+        table.add_column(overflow="ellipsis", no_wrap=True, style="dim")
+        for evidence in answer.evidence[:_EVIDENCE_SHOWN]:
+            table.add_row(_percent(evidence.weight), _path(evidence.hit.record.uri, below), describe(evidence.hit))
+        table.add_row(_percent(answer.none_weight), "the photo itself", "")
+        out.print(table)
 
 
 def show_rows(columns: Mapping[str, str], rows: Iterable[Sequence[str]]) -> None:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from revln.evaluate.captions import CaptionScores, evaluate_captions
 from revln.evaluate.classification import ClassificationScores, evaluate_classification
 from revln.evaluate.retrieval import RetrievalScores, evaluate_retrieval
 
-__all__ = ["ClassificationScores", "RetrievalScores", "evaluate_classification", "evaluate_retrieval"]
+__all__ = [
+    "CaptionScores",
+    "ClassificationScores",
+    "RetrievalScores",
+    "evaluate_captions",
+    "evaluate_classification",
+    "evaluate_retrieval",
+]

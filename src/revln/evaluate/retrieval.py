@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from revln.errors import CaptionFileError, InputError
+from revln.evaluate.captioned_images import captioned_images
 from revln.metrics import retrieval_recall
 from revln.models import Model
-from revln.sources import read_captions, read_split
 from revln.types import Embedding
 
-__all__ = ["CAPTIONS_EACH", "RetrievalScores", "evaluate_retrieval"]
-
-CAPTIONS_EACH = 5
-"""Captions of an image that take part, as in the published protocol."""
+__all__ = ["RetrievalScores", "evaluate_retrieval"]
 
 _CHUNK = 256
-_NAMED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,46 +67,11 @@ def evaluate_retrieval(
         InputError: an image is missing.
         ImageError: an image cannot be read.
     """
-    described = read_captions(captions)
-    names = list(described) if split is None else _named_in(split, described)
-    files = _find(Path(images), names)
-    texts = [text for name in names for text in described[name][:CAPTIONS_EACH]]
-    owners = np.repeat(np.arange(len(names)), [len(described[name][:CAPTIONS_EACH]) for name in names])
-    recall = retrieval_recall(_encode(model, files, progress), model.encode_texts(texts), owners)
-    return RetrievalScores(recall["image_to_text"], recall["text_to_image"], len(names), len(texts))
-
-
-def _named_in(split: str | Path, described: Mapping[str, object]) -> list[str]:
-    names = read_split(split)
-    if strange := [name for name in names if name not in described]:
-        raise CaptionFileError(
-            f"{split}: {_some(strange)} not in the caption file: give the captions that it belongs to"
-        )
-    return names
-
-
-def _find(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Files of the images: at their path below the folder, else the only file of that name anywhere below it."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder: give the folder of the images")
-    files = {name: folder / name for name in names}
-    elsewhere = [name for name, path in files.items() if not path.is_file()]
-    if elsewhere:
-        below = _files_below(folder)
-        found = {name: below.get(PurePosixPath(name.replace("\\", "/")).name) for name in elsewhere}
-        if missing := [name for name, path in found.items() if path is None]:
-            raise InputError(f"{folder}: {_some(missing)} missing: give the folder that the caption file is about")
-        files |= {name: path for name, path in found.items() if path is not None}
-    return list(files.values())
-
-
-def _files_below(folder: Path) -> dict[str, Path | None]:
-    """Every file below a folder by name; ``None`` for names that occur twice."""
-    found: dict[str, Path | None] = {}
-    for root, _, names in os.walk(folder):
-        for name in names:
-            found[name] = None if name in found else Path(root, name)
-    return found
+    described = captioned_images(images, captions, split)
+    texts = [text for own in described.values() for text in own]
+    owners = np.repeat(np.arange(len(described)), [len(own) for own in described.values()])
+    recall = retrieval_recall(_encode(model, list(described), progress), model.encode_texts(texts), owners)
+    return RetrievalScores(recall["image_to_text"], recall["text_to_image"], len(described), len(texts))
 
 
 def _encode(model: Model, files: Sequence[Path], progress: Callable[[int, int], None] | None) -> Embedding:
@@ -123,9 +82,3 @@ def _encode(model: Model, files: Sequence[Path], progress: Callable[[int, int], 
         if progress is not None:
             progress(start + len(chunk), len(files))
     return rows
-
-
-def _some(names: Sequence[str]) -> str:
-    """The first few names, the number of the others, and the verb."""
-    more = f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else ""
-    return f"{', '.join(names[:_NAMED])}{more} {'is' if len(names) == 1 else 'are'}"

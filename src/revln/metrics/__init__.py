@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from revln.metrics.bleu import bleu
+from revln.metrics.bootstrap import Interval, bootstrap_interval, paired_bootstrap_interval
 from revln.metrics.calibration import Line, fit_line, lenient, sigmoid, softmax
+from revln.metrics.captions import caption_scores
+from revln.metrics.cider import Cider
+from revln.metrics.kneser_ney import Trigram
+from revln.metrics.ngrams import Tokens
 from revln.metrics.ranking import mean_average_precision, recall_at, retrieval_recall
+from revln.metrics.rouge import rouge_l
 
 __all__ = [
+    "Cider",
+    "Interval",
     "Line",
+    "Tokens",
+    "Trigram",
+    "bleu",
+    "bootstrap_interval",
+    "caption_scores",
     "fit_line",
     "lenient",
     "mean_average_precision",
+    "paired_bootstrap_interval",
     "recall_at",
     "retrieval_recall",
+    "rouge_l",
     "sigmoid",
     "softmax",
 ]

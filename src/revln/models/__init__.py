@@ -6,6 +6,7 @@ from revln.models.bundle import Bundle
 from revln.models.calibration import BackgroundCalibration
 from revln.models.card import Card
 from revln.models.encoder import BundleEncoder
+from revln.models.generator import BundleGenerator
 from revln.models.importing import import_bundle
 from revln.models.memory_calibration import MemoryCalibration
 from revln.models.model import ImageLike, Model, load_model
@@ -16,6 +17,7 @@ __all__ = [
     "BackgroundCalibration",
     "Bundle",
     "BundleEncoder",
+    "BundleGenerator",
     "Card",
     "ImageLike",
     "MemoryCalibration",

@@ -8,7 +8,18 @@ from pathlib import Path
 from revln.errors import BundleError
 from revln.models.card import Card, sha256_of
 
-__all__ = ["BACKGROUND", "CLASSES", "GOLDEN", "TEXT", "TOKENIZER", "VISION", "Bundle"]
+__all__ = [
+    "BACKGROUND",
+    "CLASSES",
+    "GENERATOR_LOOK",
+    "GENERATOR_SAY",
+    "GENERATOR_TOKENIZER",
+    "GOLDEN",
+    "TEXT",
+    "TOKENIZER",
+    "VISION",
+    "Bundle",
+]
 
 VISION = "vision.onnx"
 TEXT = "text.onnx"
@@ -16,6 +27,9 @@ TOKENIZER = "tokenizer.json"
 CLASSES = "classes.json"
 GOLDEN = "golden.npz"
 BACKGROUND = "background.npz"
+GENERATOR_LOOK = "generator-look.onnx"
+GENERATOR_SAY = "generator-say.onnx"
+GENERATOR_TOKENIZER = "generator-tokenizer.json"
 _REQUIRED = (VISION, TEXT, TOKENIZER)
 
 

@@ -15,10 +15,10 @@ from typing import Any, Literal, get_args
 
 from revln.errors import BundleError
 
-__all__ = ["CARD_VERSION", "Card", "ImageInput", "Layout", "TextInput", "sha256_of"]
+__all__ = ["CARD", "CARD_VERSION", "Card", "ImageInput", "Layout", "TextInput", "sha256_of"]
 
 CARD_VERSION = 1
-_FILE = "card.json"
+CARD = "card.json"
 Layout = Literal["nhwc-uint8", "nchw-float"]
 # A name and a version become part of the name of a directory in the user's store.
 _PLAIN_NAME = re.compile(r"\w[\w.+-]*")
@@ -79,6 +79,8 @@ class Card:
         data: for each data set trained on its name, terms and source.
         numbers: measured results by name, with the command that gives them.
         calibration: see ``revln.models.calibration``.
+        generator: sizes, languages and training of the generator, and the SHA-256 of the towers that it was trained
+            with; empty if there is none.
         training: configuration that ``revln train align`` had, from which it can go on; empty if it made no part of it.
         card_version: of this format.
     """
@@ -96,6 +98,7 @@ class Card:
     numbers: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Any] = field(default_factory=dict)
     training: Mapping[str, Any] = field(default_factory=dict)
+    generator: Mapping[str, Any] = field(default_factory=dict)
     card_version: int = CARD_VERSION
 
     @cached_property
@@ -112,7 +115,7 @@ class Card:
     def write(self, directory: Path) -> None:
         """Writes ``card.json``."""
         text = json.dumps(self.to_dict(), indent=2, ensure_ascii=False, allow_nan=False)
-        (directory / _FILE).write_text(text + "\n", encoding="utf-8")
+        (directory / CARD).write_text(text + "\n", encoding="utf-8")
 
     @classmethod
     def read(cls, directory: Path) -> Card:
@@ -121,11 +124,11 @@ class Card:
         Raises:
             BundleError: it is missing, no JSON, of another version, or incomplete.
         """
-        path = directory / _FILE
+        path = directory / CARD
         try:
             values = json.loads(path.read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError) as error:
-            raise BundleError(f"{directory}: no model bundle, it has no {_FILE}") from error
+            raise BundleError(f"{directory}: no model bundle, it has no {CARD}") from error
         except OSError as error:
             raise BundleError(f"{path}: {error.strerror}") from error
         except ValueError as error:
@@ -166,6 +169,7 @@ def _problem(card: Card) -> str | None:
         f"languages {card.languages!r}": all(isinstance(language, str) for language in card.languages),
         f"files {card.files!r}": isinstance(card.files, dict),
         f"training {card.training!r}": isinstance(card.training, dict),
+        f"generator {card.generator!r}": isinstance(card.generator, dict),
         f"side {image.side!r}": isinstance(image.side, int) and image.side > 0,
         f"max_aspect {image.max_aspect!r}": image.max_aspect is None or image.max_aspect >= 1,
         f"layout {image.layout!r}": image.layout in get_args(Layout),

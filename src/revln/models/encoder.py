@@ -94,7 +94,8 @@ class BundleEncoder:
         if self.card.image.layout == "nchw-float":
             feed = ((pixels.astype(np.float32) - self._mean) / self._std).transpose(0, 3, 1, 2)
         outputs = tower.see(feed)
-        return ImageEncoding(self._unit(outputs, tower), self._logits(outputs, tower))
+        grid = None if tower.grid is None else outputs[tower.grid]
+        return ImageEncoding(self._unit(outputs, tower), self._logits(outputs, tower), grid)
 
     def encode_texts(self, texts: Sequence[str]) -> Embedding:
         """Unit rows [n, dim] of sentences.

@@ -15,6 +15,7 @@ from revln.images import open_image, to_rgb
 from revln.models.bundle import Bundle
 from revln.models.card import Card
 from revln.models.encoder import BundleEncoder
+from revln.models.generator import BundleGenerator
 from revln.models.parallel import map_ordered
 from revln.models.registry import open_bundle
 from revln.models.verification import verify_bundle
@@ -57,6 +58,17 @@ class Model:
     def dim(self) -> int:
         """Width of the joint space."""
         return self.card.dim
+
+    @cached_property
+    def generator(self) -> BundleGenerator | None:
+        """What describes images; None if the model has nothing that does."""
+        return BundleGenerator(self.bundle) if self.card.generator else None
+
+    def shared(self, embeddings: Embedding) -> Embedding:
+        """The part of embeddings [n, dim] that images share with texts, unit rows [n, shared dim]."""
+        part = embeddings[:, : self.card.text.dim]
+        unit: Embedding = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
+        return unit
 
     def encode_images(self, images: Sequence[ImageLike]) -> Embedding:
         """Unit rows [n, dim] of image files, PIL images or RGB arrays [h, w, 3].

@@ -13,7 +13,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state
 
 from revln.errors import BundleError
 
-__all__ = ["Tower", "open_session"]
+__all__ = ["Tower", "open_session", "run_session"]
 
 Array = npt.NDArray[Any]
 
@@ -60,6 +60,18 @@ def open_session(path: Path, threads: int = 1) -> onnxruntime.InferenceSession:
         return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except _FAILURES as error:
         raise BundleError(f"{path}: ONNX Runtime cannot load it: {_first_line(error)}") from error
+
+
+def run_session(session: onnxruntime.InferenceSession, path: Path, feeds: Mapping[str, Array]) -> list[Array]:
+    """All outputs for inputs by name.
+
+    Raises:
+        BundleError: ONNX Runtime cannot run the file at ``path``, which the session is of.
+    """
+    try:
+        return list(session.run(None, dict(feeds)))
+    except _FAILURES as error:
+        raise BundleError(f"{path}: ONNX Runtime cannot run it: {_first_line(error)}") from error
 
 
 class Tower:
@@ -136,9 +148,15 @@ class Tower:
     @property
     def logits(self) -> int | None:
         """Place of the output with class logits: the one that is named so, else the first beside the embedding."""
-        others = [place for place in range(len(self._outputs)) if place != self.embedding]
+        others = [place for place in range(len(self._outputs)) if place not in {self.embedding, self.grid}]
         named = (place for place in others if "logit" in self._outputs[place].name.lower())
         return next(named, others[0] if others else None)
+
+    @property
+    def grid(self) -> int | None:
+        """Place of the output with a grid of vectors [n, places, channels], if there is one."""
+        names = [value.name.lower() for value in self._outputs]
+        return next((place for place, name in enumerate(names) if name == "grid"), None)
 
     def see(self, pixels: Array) -> list[Array]:
         """All outputs for images in the layout that the file takes."""
@@ -156,15 +174,11 @@ class Tower:
     def _run(self, feeds: Mapping[str, Array]) -> list[Array]:
         typed = {name: array.astype(self._dtype(name), copy=False) for name, array in feeds.items()}
         rows = len(next(iter(typed.values())))
-        try:
-            if not self._one_by_one or rows == 1:
-                return list(self._session.run(None, typed))
-            single = [{name: array[row : row + 1] for name, array in typed.items()} for row in range(rows)]
-            return [
-                np.concatenate(parts) for parts in zip(*(self._session.run(None, one) for one in single), strict=True)
-            ]
-        except _FAILURES as error:
-            raise BundleError(f"{self.path}: ONNX Runtime cannot run it: {_first_line(error)}") from error
+        if not self._one_by_one or rows == 1:
+            return run_session(self._session, self.path, typed)
+        single = [{name: array[row : row + 1] for name, array in typed.items()} for row in range(rows)]
+        outputs = (run_session(self._session, self.path, one) for one in single)
+        return [np.concatenate(parts) for parts in zip(*outputs, strict=True)]
 
     def _dtype(self, name: str) -> npt.DTypeLike:
         wanted = self._inputs[name].type

@@ -2,6 +2,7 @@
 
 from revln.retrieve.filters import compile_where
 from revln.retrieve.fusion import mix, reciprocal_rank_fusion
+from revln.retrieve.recollection import Recollection, recall
 from revln.retrieve.search import MODES, PHOTO_KINDS, Mode, QueryVector, Searcher
 from revln.retrieve.sort import SORT_KEYS
 
@@ -11,8 +12,10 @@ __all__ = [
     "SORT_KEYS",
     "Mode",
     "QueryVector",
+    "Recollection",
     "Searcher",
     "compile_where",
     "mix",
+    "recall",
     "reciprocal_rank_fusion",
 ]

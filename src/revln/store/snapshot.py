@@ -176,6 +176,11 @@ class Snapshot:
         """One column's values by row id, in the order asked; rows that do not exist are left out."""
         return {row_id: values[name] for row_id, values in self._take((name,), row_ids).items()}
 
+    def text_vectors(self, row_ids: RowIds) -> dict[int, Embedding]:
+        """Active vectors [texts, dim] of the texts of each row that has some, by row id."""
+        found = self.column(self.manifest.text_column, row_ids)
+        return {row_id: np.array(vectors, np.float32) for row_id, vectors in found.items() if vectors}
+
     def known(self) -> Known:
         """Fingerprint of each record by id, to tell the files that need no reading."""
         with store_failures(self.directory, "read"):

@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from revln.text.script import dominant_script, foreign_script
+from revln.text.caption_tokens import caption_tokens
+from revln.text.script import dominant_script, foreign_script, written_in
+from revln.text.sentences import as_sentence, without_stop
 from revln.text.tokenizer import SentenceTokenizer, pad
 
-__all__ = ["SentenceTokenizer", "dominant_script", "foreign_script", "pad"]
+__all__ = [
+    "SentenceTokenizer",
+    "as_sentence",
+    "caption_tokens",
+    "dominant_script",
+    "foreign_script",
+    "pad",
+    "without_stop",
+    "written_in",
+]

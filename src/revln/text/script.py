@@ -6,7 +6,7 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
-__all__ = ["LANGUAGE_SCRIPTS", "dominant_script", "foreign_script"]
+__all__ = ["LANGUAGE_SCRIPTS", "dominant_script", "foreign_script", "written_in"]
 
 _LATIN = "cs da de en es et fi fr hr hu id it lt lv ms nl no pl pt ro sk sl sv sw tr vi"
 LANGUAGE_SCRIPTS: dict[str, tuple[str, ...]] = {
@@ -49,3 +49,8 @@ def foreign_script(text: str, languages: Sequence[str]) -> str | None:
         return None
     known = {name for language in languages for name in LANGUAGE_SCRIPTS[language]}
     return None if script in known else script
+
+
+def written_in(text: str, language: str) -> bool:
+    """Whether a text is in the script of a language, as far as that is known here."""
+    return dominant_script(text) in LANGUAGE_SCRIPTS.get(language, ())

@@ -10,6 +10,8 @@ that words which no caption holds keep their meaning.
 from __future__ import annotations
 
 import copy
+import dataclasses
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,7 +27,7 @@ from torch.nn import functional as F
 from revln.errors import InputError
 from revln.images import Transform
 from revln.metrics import retrieval_recall
-from revln.train.checkpoint import load_into, tensors_of
+from revln.train.checkpoint import load_into, replacing, tensors_of
 from revln.train.class_names import ClassFeatures, load_class_names
 from revln.train.config import AlignConfig
 from revln.train.features import Augmentation, Features, Trunk, cached_features
@@ -33,6 +35,7 @@ from revln.train.learner import ParameterGroup, layerwise
 from revln.train.loop import Draw, Result, Stage, run
 from revln.train.losses import info_nce, siglip
 from revln.train.pairs import AlignData, CaptionPairs, ClassPairs, Drawn, Texts, tells_sides
+from revln.train.photo_classifier import CNN_FILE
 from revln.train.progress import Progress
 from revln.train.run_directory import Metrics, RunDirectory
 from revln.train.starting import Start
@@ -80,7 +83,7 @@ class Align(Stage[Towers]):
 
     config: AlignConfig
     weights_file: ClassVar[str] = "towers.safetensors"
-    headline: ClassVar[tuple[str, ...]] = ("image_to_text_R@1", "text_to_image_R@1")
+    headline: tuple[str, ...] = ("image_to_text_R@1", "text_to_image_R@1")
 
     def __init__(
         self, config: AlignConfig, data: AlignData, start: Start, cache: Path, limit: int | None = None
@@ -285,10 +288,13 @@ def align(
         InputError: ``out`` does not fit, or photos and captions do not match.
         TrainingError: see ``revln.train.loop.run``.
     """
-    config = config.smoke() if smoke else config
+    config = dataclasses.replace(config.smoke() if smoke else config, cnn=start.trunk_key if start.cnn else "")
     directory = RunDirectory(out, config, resume=resume)
     if not directory.history:
         save_tokenizer(start.text.tokenizer, out)
+        if start.cnn is not None:  # so that the run can be exported without the one that made the CNN
+            with replacing(out / CNN_FILE) as draft:
+                shutil.copyfile(start.cnn, draft)
     return run(Align(config, data, start, out.parent / "features", _SMOKE_PHOTOS if smoke else None), directory)
 
 

@@ -31,6 +31,7 @@ def distil(
     dictionary: Annotated[
         Path | None, typer.Option(help="WordNet's database files, such as /usr/share/wordnet.")
     ] = None,
+    chinese_dictionary: Annotated[Path | None, typer.Option(help="Text of CC-CEDICT, also as .gz.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few texts.")] = False,
     as_json: JsonOption = False,
@@ -42,7 +43,29 @@ def distil(
 
     _log_to_stderr()
     bound = load_config(config, DistilConfig)
-    result = run_distil(bound, DistilData.in_folder(data, dictionary), out, resume=resume, smoke=smoke)
+    result = run_distil(
+        bound, DistilData.in_folder(data, dictionary, chinese_dictionary), out, resume=resume, smoke=smoke
+    )
+    _report({"out": str(out), **result.to_dict()}, as_json)
+
+
+@app.command(
+    epilog="Example: revln train vision --config configs/vision-flowers.toml --data flowers --out runs/flowers"
+)
+def vision(
+    config: Annotated[Path, typer.Option(help="TOML file; its keys are those of VisionConfig.")],
+    data: Annotated[Path, typer.Option("--data", help="Folder with one sub-folder of photos a label.")],
+    out: Annotated[Path, typer.Option(help="Directory of the run.")],
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few photos.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train the CNN to tell the labels of photos, from its ImageNet weights or from scratch."""
+    from revln.train.config import VisionConfig, load_config
+    from revln.train.vision import classify
+
+    _log_to_stderr()
+    result = classify(load_config(config, VisionConfig), data, out, resume=resume, smoke=smoke)
     _report({"out": str(out), **result.to_dict()}, as_json)
 
 
@@ -73,6 +96,9 @@ def align(
     text: Annotated[
         Path | None, typer.Option(help="Run of `revln train distil`, for the text encoders that start from one.")
     ] = None,
+    vision: Annotated[
+        Path | None, typer.Option(help="Run of `revln train vision`, whose CNN takes the place of the packaged one.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Train the joint space of images and texts on a caption file."""
@@ -85,13 +111,88 @@ def align(
     if start is not None:
         if text is not None:
             raise typer.BadParameter("the model has a text encoder: leave --text or --from out", param_hint="--text")
+        if vision is not None:
+            raise typer.BadParameter("the model has a CNN: leave --vision or --from out", param_hint="--vision")
         _report(_go_on(start, data, out, config, resume=resume, smoke=smoke), as_json)
         return
     if config is None:
         raise typer.BadParameter("give --config, or --from MODEL to go on from a model", param_hint="--config")
     bound = load_config(config, AlignConfig)
-    begun = Start.packaged(bound, text)
+    begun = Start.packaged(bound, text, vision)
     result = run_align(bound, AlignData.in_folder(data), out, start=begun, resume=resume, smoke=smoke)
+    _report({"out": str(out), **result.to_dict()}, as_json)
+
+
+@app.command(epilog="Example: revln train lm --config configs/lm-small.toml --data flickr8k --out runs/lm")
+def lm(
+    config: Annotated[Path, typer.Option(help="TOML file; its keys are those of LanguageConfig.")],
+    data: DataOption,
+    out: Annotated[Path, typer.Option(help="Directory of the run.")],
+    dictionary: Annotated[
+        Path | None, typer.Option(help="WordNet's database files, such as /usr/share/wordnet.")
+    ] = None,
+    text_file: Annotated[
+        list[Path] | None, typer.Option(help="Further text in UTF-8, a sentence a line; repeatable.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few texts.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Pretrain a language model on captions and other text by predicting the next token."""
+    from revln.train.config import LanguageConfig, load_config
+    from revln.train.language import LanguageData
+    from revln.train.language import lm as run_lm
+
+    _log_to_stderr()
+    bound = load_config(config, LanguageConfig)
+    texts = LanguageData.in_folder(data, dictionary, text_file or ())
+    result = run_lm(bound, texts, out, resume=resume, smoke=smoke)
+    _report({"out": str(out), **result.to_dict()}, as_json)
+
+
+@app.command(
+    epilog="Example: revln train joint --config configs/joint.toml --data flickr8k --from base --lm runs/lm "
+    "--out runs/joint"
+)
+def joint(
+    config: Annotated[Path, typer.Option(help="TOML file; its keys are those of JointConfig.")],
+    data: DataOption,
+    language_model: Annotated[Path, typer.Option("--lm", help="Run of `revln train lm`.")],
+    out: Annotated[Path, typer.Option(help="Directory of the run.")],
+    start: Annotated[str, typer.Option("--from", metavar="MODEL", help="The bundle whose towers it uses.")] = "base",
+    begun: Annotated[
+        Path | None, typer.Option("--generator", help="Run of `revln train joint` whose weights it goes on with.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
+    smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few photos.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Train a generator that captions a photo from its pixels and from what the memory recalls."""
+    import dataclasses
+
+    from revln.models.registry import open_bundle
+    from revln.train.config import JointConfig, load_config
+    from revln.train.joint import joint as run_joint
+    from revln.train.language import load_language_part
+    from revln.train.pairs import AlignData
+    from revln.train.starting import Start
+
+    _log_to_stderr()
+    bundle = open_bundle(start)
+    bound = dataclasses.replace(load_config(config, JointConfig), start=bundle.card.id)
+    made_with, begins = Start.of_bundle(bundle)
+    part = load_language_part(language_model, bound.dropout, looks=True, scratch=bound.decoder == "scratch")
+    result = run_joint(
+        bound,
+        made_with,
+        AlignData.in_folder(data),
+        out,
+        start=begins,
+        part=part,
+        begun=begun,
+        resume=resume,
+        smoke=smoke,
+    )
     _report({"out": str(out), **result.to_dict()}, as_json)
 
 
@@ -108,18 +209,37 @@ def export(
     start: Annotated[
         str | None, typer.Option("--from", metavar="MODEL", help="The model that the run went on from, if it did.")
     ] = None,
+    generator: Annotated[
+        str, typer.Option(help="Storage of the generator's weights, if the run trained one: fp32, fp16 or int8.")
+    ] = "int8",
     as_json: JsonOption = False,
 ) -> None:
-    """Export a run as a bundle that inference uses without torch."""
+    """Export a run of align or joint as a bundle that inference uses without torch."""
     from revln.models.registry import open_bundle
     from revln.train.export import export as run_export
     from revln.train.export import shipped_photos
+    from revln.train.joint import SIZE_FILE
+    from revln.train.joint_export import export_joint
     from revln.train.onnx_files import parse_precision
     from revln.train.pairs import AlignData
     from revln.train.starting import Start
 
     _log_to_stderr()
     sentences = [line for line in unrelated.read_text(encoding="utf-8").splitlines() if line.strip()][1::2]
+    if (run / SIZE_FILE).exists():
+        card = export_joint(
+            run,
+            open_bundle(start or "base"),
+            AlignData.in_folder(data),
+            sentences,
+            shipped_photos(),
+            out,
+            vision_precision=parse_precision(vision),
+            text_precision=parse_precision(text),
+            generator_precision=parse_precision(generator),
+        )
+        _report({"out": str(out), "id": card.id, "metrics": dict(card.numbers)}, as_json)
+        return
     card = run_export(
         run,
         AlignData.in_folder(data),

@@ -11,7 +11,19 @@ from typing import Annotated, Any, Literal, Self, TypeVar, get_args, get_origin,
 
 from revln.errors import ConfigError
 
-__all__ = ["AlignConfig", "Count", "DistilConfig", "Range", "Share", "StageConfig", "Weight", "load_config"]
+__all__ = [
+    "AlignConfig",
+    "Count",
+    "DistilConfig",
+    "JointConfig",
+    "LanguageConfig",
+    "Range",
+    "Share",
+    "StageConfig",
+    "VisionConfig",
+    "Weight",
+    "load_config",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +93,14 @@ class StageConfig:
 class DistilConfig(StageConfig):
     """Teaching a small bilingual text encoder what MiniLM knows.
 
-    An epoch takes each pair of translations once, both sides, and some texts of the dictionary.
+    An epoch takes each pair of translations once, both sides, and some texts of each dictionary.
 
     Attributes:
         encoder: a Transformer that starts from some of MiniLM's layers, or a recurrent network.
         layers: of the encoder.
         dropout: of the encoder.
         rate: peak learning rate.
-        dictionary: texts of the dictionary an epoch.
+        dictionary: texts of each dictionary an epoch.
         chinese_pieces: about how many pieces Chinese is cut into; single characters are counted besides.
         max_tokens: longer texts are cut.
     """
@@ -104,6 +116,51 @@ class DistilConfig(StageConfig):
     weight_decay: Weight = 0.01
     clip: Weight = 1.0
     max_tokens: Annotated[int, Range(1, 65)] = 48
+
+
+@dataclass(frozen=True, slots=True)
+class LanguageConfig(StageConfig):
+    """Pretraining of the language model: predicting the next token.
+
+    An epoch takes each caption once, and some texts of the dictionary.
+
+    Attributes:
+        start: what to begin with: ``small`` for a model of the size below with random weights and a tokenizer of its
+            own, ``smollm2`` for SmolLM2-135M with its tokenizer, whose size replaces what stands below.
+        pieces: size of the tokenizer, besides bytes and special tokens.
+        width: of the model.
+        layers: of the model.
+        heads: of attention.
+        key_heads: of its keys and values; a divisor of ``heads``.
+        hidden: width of the nets within the layers.
+        dropout: of the model.
+        rate: peak learning rate.
+        dictionary: texts of the dictionary an epoch.
+        max_tokens: longer texts are cut.
+    """
+
+    start: Literal["small", "smollm2"] = "small"
+    pieces: Annotated[int, Range(300, 100_000)] = 8000
+    width: Count = 256
+    layers: Count = 4
+    heads: Count = 8
+    key_heads: Count = 8
+    hidden: Count = 704
+    dropout: Share = 0.1
+    rate: Weight = 1e-3
+    dictionary: Annotated[int, Range(0)] = 60_000
+    epochs: Count = 6
+    batch_size: Count = 256
+    weight_decay: Weight = 0.05
+    clip: Weight = 1.0
+    max_tokens: Annotated[int, Range(2, 257)] = 40
+
+    def __post_init__(self) -> None:
+        StageConfig.__post_init__(self)
+        if self.width % (2 * self.heads):
+            raise ConfigError(f"heads = {self.heads}: width = {self.width} is not an even number for each of them")
+        if self.heads % self.key_heads:
+            raise ConfigError(f"key_heads = {self.key_heads}: heads = {self.heads} is not a multiple of it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +203,7 @@ class AlignConfig(StageConfig):
         max_tokens: longer sentences are cut.
         passes: over the photos in an epoch, for few of them.
         start: id of the bundle that training goes on from; ``revln train align --from`` sets it.
+        cnn: SHA-256 of the weights of the CNN; ``revln train align --vision`` sets it.
     """
 
     vision: Literal["lite0", "lite1", "lite2"] = "lite2"
@@ -182,6 +240,7 @@ class AlignConfig(StageConfig):
     max_tokens: Annotated[int, Range(1, 65)] = 64
     passes: Count = 1
     start: str = ""
+    cnn: str = ""
 
     def smoke(self) -> Self:
         """The same run cut down to seconds, over one view of each photo and a few classes."""
@@ -189,6 +248,116 @@ class AlignConfig(StageConfig):
         return dataclasses.replace(
             StageConfig.smoke(self), views=1, passes=1, prototypes=min(self.prototypes, 16), words=min(self.words, 16)
         )
+
+
+@dataclass(frozen=True, slots=True)
+class VisionConfig(StageConfig):
+    """Supervised training of the CNN on photos with labels.
+
+    Attributes:
+        variant: of EfficientNet-Lite.
+        pretrained: whether the CNN starts with its ImageNet weights; without, all of it is trained.
+        image_size: side of the CNN's input, pixels.
+        blocks: blocks of the CNN that are trained, counted from its end; 0 trains the classifier alone, as many as
+            there are (16 of lite0, 21 of the others) or more the whole CNN.
+        views: augmented versions of each photo for which what frozen blocks give is cached; the first is the photo
+            itself. Where the whole CNN is trained, each step makes its own.
+        held_out: share of the photos of each label that is measured on and not trained on.
+        head_rate: peak learning rate of the classifier.
+        vision_rate: peak learning rate of the CNN's last layer.
+        layer_decay: factor by which each earlier block learns slower.
+        mixup: alpha of mixup's Beta distribution; 0 mixes nothing. See ``revln.train.augmentation.mixed``.
+        smoothing: probability that targets spread evenly over all labels.
+        dropout: of the features that the classifier takes.
+    """
+
+    variant: Literal["lite0", "lite1", "lite2"] = "lite0"
+    pretrained: bool = True
+    image_size: Count = 224
+    blocks: Annotated[int, Range(0, 22)] = 8
+    views: Count = 6
+    held_out: Share = 0.2
+    epochs: Count = 12
+    batch_size: Annotated[int, Range(2)] = 64  # statistics of one example are none
+    head_rate: Weight = 2e-3
+    vision_rate: Weight = 3e-4
+    layer_decay: Weight = 0.8
+    mixup: Weight = 0.2
+    smoothing: Share = 0.1
+    dropout: Share = 0.2
+
+    def smoke(self) -> Self:
+        """The same run cut down to seconds, over one view of each photo."""
+        return dataclasses.replace(StageConfig.smoke(self), views=1)
+
+
+@dataclass(frozen=True, slots=True)
+class JointConfig(StageConfig):
+    """Training the generator together with retrieval, over the towers of a bundle.
+
+    An epoch takes each photo once, with some of its captions in each language.
+
+    Attributes:
+        languages: of the captions.
+        objective: what is learnt: ``likelihood`` of the captions, or ``reward``, the CIDEr of sampled ones
+            (self-critical training: Rennie et al., CVPR 2017, arXiv 1612.00563).
+        captions: captions of a photo and language in a batch; in training by reward, sampled ones.
+        views: augmented versions of each training photo; the first is the photo itself.
+        recalled: texts of the memory that the generator looks at.
+        candidates: of as many, found once an epoch, those that a batch looks at are drawn.
+        memory_share: of the photos in a batch that look at the memory; the others learn to do without. 0 trains a
+            generator without retrieval.
+        invented: share of the photos in a batch for which one word is replaced by an invented one, in the captions
+            and in what is recalled, so that the generator learns to take names from the memory.
+        smoothing: of the targets.
+        dropout: of the generator.
+        max_tokens: longest caption, beginning and end included.
+        recalled_tokens: longest recalled text.
+        rate: peak learning rate of the generator.
+        decoder: whether it begins as ``revln train lm`` has left it, or with random weights.
+        decoder_rate: its peak learning rate.
+        retriever: whether the projection heads of the towers are trained through the retrieval scores.
+        retriever_rate: their peak learning rate.
+        contrast_weight: weight of the loss that keeps photos and captions together in the joint space while the
+            retriever is trained.
+        vision_blocks: blocks of the CNN that are trained too, counted from its end; 0 freezes it.
+        vision_rate: their peak learning rate.
+        start: id of the bundle whose towers it is trained on; ``--from`` sets it.
+    """
+
+    languages: Literal["en", "en zh"] = "en zh"
+    objective: Literal["likelihood", "reward"] = "likelihood"
+    captions: Count = 3
+    views: Count = 6
+    recalled: Count = 8
+    candidates: Count = 16
+    memory_share: Annotated[float, Range(0, 1.0001)] = 0.85
+    invented: Share = 0.1
+    smoothing: Share = 0.1
+    dropout: Share = 0.2
+    max_tokens: Annotated[int, Range(3, 129)] = 26
+    recalled_tokens: Annotated[int, Range(1, 129)] = 18
+    rate: Weight = 5e-4
+    decoder: Literal["pretrained", "scratch"] = "pretrained"
+    decoder_rate: Weight = 5e-4
+    retriever: Literal["frozen", "trained"] = "frozen"
+    retriever_rate: Weight = 1e-4
+    contrast_weight: Weight = 0.5
+    vision_blocks: Annotated[int, Range(0, 16)] = 0
+    vision_rate: Weight = 5e-5
+    epochs: Count = 12
+    batch_size: Count = 64
+    clip: Weight = 1.0
+    start: str = ""
+
+    def __post_init__(self) -> None:
+        StageConfig.__post_init__(self)
+        if self.candidates < self.recalled:
+            raise ConfigError(f"candidates = {self.candidates}: fewer than recalled = {self.recalled}")
+
+    def smoke(self) -> Self:
+        """The same run cut down to seconds, over one view of each photo."""
+        return dataclasses.replace(StageConfig.smoke(self), views=1)
 
 
 C = TypeVar("C", bound=StageConfig)

@@ -167,7 +167,11 @@ class EfficientNetLite(nn.Module):
 
     def grid(self, pixels: Tensor) -> Tensor:
         """Feature map [n, 1280, h, w] of normalised pixels [n, 3, H, W]; h = ceil(H / 32)."""
-        return F.relu6(self._bn1(self._conv_head(self.below(pixels, 0))))
+        return self.widened(self.below(pixels, 0))
+
+    def widened(self, grid: Tensor) -> Tensor:
+        """Feature map [n, 1280, h, w] of what the last convolution takes."""
+        return F.relu6(self._bn1(self._conv_head(grid)))
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Pooled features [n, 1280] of normalised pixels [n, 3, H, W]."""
@@ -197,12 +201,20 @@ class Top(nn.Module):
     def train(self, mode: bool = True) -> Top:
         return super().train(mode=False)
 
-    def pooled(self, maps: Tensor) -> Tensor:
-        """Pooled features [n, 1280] of what ``EfficientNetLite.below`` gives."""
+    def grid(self, maps: Tensor) -> Tensor:
+        """The map that the last convolution takes, of what ``EfficientNetLite.below`` gives."""
         x = maps.float().contiguous(memory_format=torch.channels_last)
         for block in self.blocks:
             x = block(x, _folded)
-        return F.relu6(_folded(self.conv_head, self.norm, x)).float().mean(dim=(2, 3))
+        return x
+
+    def summary(self, grid: Tensor) -> Tensor:
+        """Pooled features [n, 1280] of that map."""
+        return F.relu6(_folded(self.conv_head, self.norm, grid)).float().mean(dim=(2, 3))
+
+    def pooled(self, maps: Tensor) -> Tensor:
+        """Pooled features [n, 1280] of what ``EfficientNetLite.below`` gives."""
+        return self.summary(self.grid(maps))
 
     def forward(self, maps: Tensor) -> Tensor:
         """The same in half the time, a little less exactly."""

@@ -8,7 +8,7 @@ import logging
 import math
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -21,19 +21,29 @@ from tokenizers import Tokenizer
 from revln.errors import InputError
 from revln.metrics import retrieval_recall
 from revln.models import BackgroundCalibration, Bundle, BundleEncoder, Card, Model
-from revln.models.bundle import BACKGROUND, CLASSES, GOLDEN, TEXT, TOKENIZER, VISION
-from revln.models.card import ImageInput, TextInput, sha256_of
+from revln.models.bundle import CLASSES, TEXT, TOKENIZER, VISION
+from revln.models.card import CARD, ImageInput, TextInput, sha256_of
 from revln.models.verification import write_golden
 from revln.train import efficientnet
 from revln.train.class_names import load_class_names
 from revln.train.config import AlignConfig
 from revln.train.onnx_files import Precision, export_onnx, store_weights
 from revln.train.pairs import AlignData
+from revln.train.photo_classifier import cnn_of_run
 from revln.train.starting import Start
 from revln.train.text_encoders import make_encoder
 from revln.train.towers import ImageTower, Towers
 
-__all__ = ["draft_bundle", "export", "export_further", "load_run", "shipped_photos"]
+__all__ = [
+    "completed",
+    "draft_bundle",
+    "export",
+    "export_further",
+    "load_run",
+    "measured",
+    "replaced",
+    "shipped_photos",
+]
 
 log = logging.getLogger("revln.train")
 
@@ -85,7 +95,7 @@ def load_run(run: Path, start: Start | None = None) -> tuple[AlignConfig, Towers
         )
     vocabulary = Tokenizer.from_file(str(run / TOKENIZER)).get_vocab_size()
     encoder = make_encoder(config.text, vocabulary, config.text_layers, config.text_dropout)
-    trunk = efficientnet.load_pretrained(config.vision) if start is None else start.trunk
+    trunk = cnn_of_run(run, config.vision, config.cnn) if start is None else start.trunk
     towers = Towers(config, trunk, encoder)
     towers.load_state_dict(load_file(run / "towers.safetensors"))
     return config, towers.eval()
@@ -117,14 +127,23 @@ def export(
         start: the bundle that the run went on from, if it did.
     """
     config, towers = load_run(run, start)
-    with _replaced(out) as directory:
-        # The bundle measures and calibrates itself: what is on the card is what its own ONNX files give.
+    with replaced(out) as directory:
         trunk = None if start is None else start.trunk
         model = draft_bundle(run, config, towers, directory, vision_precision, text_precision, terms, trunk)
-        calibration, numbers = _measure(model, data, unrelated)
-        calibration.save(directory)
-        numbers |= {"weights stored as": f"vision {vision_precision}, text {text_precision}"}
-        return _complete(model, golden_photos, directory, numbers=numbers, calibration=calibration.to_dict())
+        numbers = {"weights stored as": f"vision {vision_precision}, text {text_precision}"}
+        return completed(model, golden_photos, directory, **measured(model, data, unrelated, directory, numbers))
+
+
+def measured(
+    model: Model, data: AlignData, unrelated: Sequence[str], directory: Path, numbers: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the card says after a bundle has measured and calibrated itself on the dev photos.
+
+    What is on the card thus is what the bundle's own ONNX files give.
+    """
+    calibration, found = _measure(model, data, unrelated)
+    calibration.save(directory)
+    return {"numbers": {**found, **numbers}, "calibration": calibration.to_dict()}
 
 
 def export_further(run: Path, start: Start, out: Path) -> Card:
@@ -140,13 +159,13 @@ def export_further(run: Path, start: Start, out: Path) -> Card:
     if start.card is None or start.calibration is None:
         raise InputError(f"{run}: did not go on from a bundle: use revln train export")
     config, towers = load_run(run, start)
-    with _replaced(out) as directory:
+    with replaced(out) as directory:
         model = draft_bundle(run, config, towers, directory, "fp16", "int8", trunk=start.trunk)
         start.calibration.save(directory)
         own = {"name": "photos and captions of the user", "terms": "the user's own"}
         metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
         numbers = {"held out, before": metrics[0], "held out": max(metrics[1:], key=lambda line: line["score"])}
-        return _complete(
+        return completed(
             model,
             shipped_photos(),
             directory,
@@ -159,8 +178,8 @@ def export_further(run: Path, start: Start, out: Path) -> Card:
 
 
 @contextmanager
-def _replaced(out: Path) -> Iterator[Path]:
-    """An empty directory, which takes the place of ``out`` when all went well."""
+def replaced(out: Path) -> Iterator[Path]:
+    """An empty directory for a bundle, which takes the place of ``out`` when all went well."""
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as temporary:
         directory = Path(temporary) / out.name
@@ -171,10 +190,10 @@ def _replaced(out: Path) -> Iterator[Path]:
         shutil.move(directory, out)
 
 
-def _complete(model: Model, golden_photos: Sequence[Path], directory: Path, **facts: Any) -> Card:
+def completed(model: Model, golden_photos: Sequence[Path], directory: Path, **facts: Any) -> Card:
     """Records golden inputs, and writes the card with what is known now."""
     write_golden(model.encoder, golden_photos, _GOLDEN_SENTENCES, directory)
-    files = _hashes(directory, (VISION, TEXT, TOKENIZER, CLASSES, BACKGROUND, GOLDEN))
+    files = _hashes(directory, [path.name for path in sorted(directory.iterdir()) if path.name != CARD])
     card = dataclasses.replace(model.card, files=files, **facts)
     card.write(directory)
     return card
@@ -192,7 +211,7 @@ def draft_bundle(
 ) -> Model:
     """Writes a bundle that encodes, but is neither calibrated nor measured yet; ``trunk`` is another CNN than usual."""
     shutil.copyfile(run / TOKENIZER, directory / TOKENIZER)
-    trunk = trunk or efficientnet.load_pretrained(config.vision)
+    trunk = trunk or cnn_of_run(run, config.vision, config.cnn)
     if towers.top is not None:
         efficientnet.Top(trunk, config.vision_blocks).load_state_dict(towers.top.state_dict())
     _write_towers(config, trunk, towers, directory, vision, text)
@@ -210,7 +229,7 @@ def _write_towers(
 ) -> None:
     tower = ImageTower(trunk, towers.image).eval()
     pixels = torch.zeros(1, config.image_size, config.image_size, 3, dtype=torch.uint8)
-    export_onnx(tower, {"pixels": pixels}, ["embedding", "logits"], directory / VISION)
+    export_onnx(tower, {"pixels": pixels}, ["embedding", "logits", "grid"], directory / VISION)
     store_weights(directory / VISION, vision)
     sentence = {name: torch.ones(1, 8, dtype=torch.int64) for name in ("ids", "mask")}
     export_onnx(towers.text, sentence, ["embedding"], directory / TEXT, dynamic=("n", "t"))
@@ -243,12 +262,13 @@ def _draft_card(config: AlignConfig, terms: str, directory: Path) -> Card:
 
 
 def _taught(config: AlignConfig) -> tuple[dict[str, str], ...]:
-    """What a distilled text encoder has learnt from besides, for the card."""
+    """What a CNN of one's own and a distilled text encoder have learnt from besides, for the card."""
+    photos = ({"name": "photos with labels, for the CNN", "terms": "those of the photos"},) if config.cnn else ()
     if config.text == "minilm":
-        return ()
+        return photos
     translations = {"name": "translations of captions, for the text encoder", "terms": "those of the captions"}
     dictionary = {"name": "words and definitions, for the text encoder", "terms": "those of the dictionary (WordNet)"}
-    return translations, dictionary
+    return *photos, translations, dictionary
 
 
 def _measure(model: Model, data: AlignData, unrelated: Sequence[str]) -> tuple[BackgroundCalibration, dict[str, Any]]:

@@ -27,7 +27,7 @@ from revln.train.cache import cached_array
 from revln.train.onnx_files import export_onnx
 from revln.train.progress import Progress
 
-__all__ = ["Augmentation", "Features", "Trunk", "cached_features"]
+__all__ = ["Augmentation", "Features", "Trunk", "cached_features", "cached_inputs"]
 
 _AUGMENTATION = 1  # part of the cache's key: raise it when ``Augmentation`` changes
 _CHUNK = 128
@@ -103,15 +103,17 @@ class Trunk(nn.Module):
         cnn: the CNN.
         key: tells it from others, for the cache.
         blocks: how many blocks are left for training, counted from the end; 0 for none, and pooled features.
+        grid: give the map that the last convolution takes, also when no block is left.
     """
 
-    def __init__(self, cnn: efficientnet.EfficientNetLite, key: str, blocks: int = 0) -> None:
+    def __init__(self, cnn: efficientnet.EfficientNetLite, key: str, blocks: int = 0, *, grid: bool = False) -> None:
         super().__init__()
         self.cnn, self.key, self.blocks = cnn, key, blocks
+        self.gives_maps = grid or blocks > 0
 
     def forward(self, pixels: Tensor) -> Tensor:
         scaled = efficientnet.scaled(pixels)
-        features: Tensor = self.cnn.below(scaled, self.blocks) if self.blocks else self.cnn(scaled)
+        features: Tensor = self.cnn.below(scaled, self.blocks) if self.gives_maps else self.cnn(scaled)
         return features
 
     @torch.inference_mode()
@@ -122,10 +124,10 @@ class Trunk(nn.Module):
         return torch.cat(parts).numpy()
 
 
-def cached_features(
+def cached_inputs(
     paths: Sequence[Path], trunk: Trunk, transform: Transform, view: int, cache: Path, progress: Progress
-) -> Features:
-    """Features of photos; read from ``cache`` where the same photos were seen before.
+) -> Tensor:
+    """What a trunk gives for photos; read from ``cache`` where the same photos were seen before.
 
     Args:
         paths: the photos.
@@ -135,18 +137,29 @@ def cached_features(
         cache: directory of the cache.
         progress: told of the photos done.
     """
+    compute = partial(_compute, paths, trunk, transform, view, progress)
+    blocks = f"-{trunk.blocks}" if trunk.gives_maps else ""
+    return torch.from_numpy(cached_array(cache / f"{_key(paths, trunk, transform, view)}{blocks}.npy", compute))
+
+
+def cached_features(
+    paths: Sequence[Path], trunk: Trunk, transform: Transform, view: int, cache: Path, progress: Progress
+) -> Features:
+    """The same with the pooled features of the whole CNN; arguments as of ``cached_inputs``."""
+    inputs = cached_inputs(paths, trunk, transform, view, cache, progress)
+    if not trunk.gives_maps:
+        return Features(inputs, None)
+    # Of the maps, not of the pixels: the CNN from there on takes a fifth of the time.
+    file = cache / f"{_key(paths, trunk, transform, view)}.npy"
+    return Features(torch.from_numpy(cached_array(file, lambda: trunk.pooled(inputs.numpy()))), inputs)
+
+
+def _key(paths: Sequence[Path], trunk: Trunk, transform: Transform, view: int) -> str:
     key = hashlib.blake2b(repr((trunk.key, transform, view, _AUGMENTATION if view else 0)).encode(), digest_size=12)
     for path in paths:
         stat = path.stat()
         key.update(repr((path.name, stat.st_size, stat.st_mtime_ns)).encode())
-    file = cache / f"{key.hexdigest()}.npy"
-    compute = partial(_compute, paths, trunk, transform, view, progress)
-    if not trunk.blocks:
-        return Features(torch.from_numpy(cached_array(file, compute)), None)
-    maps = cached_array(cache / f"{key.hexdigest()}-{trunk.blocks}.npy", compute)
-    # Of the maps, not of the pixels: the CNN from there on takes a fifth of the time.
-    pooled = cached_array(file, lambda: trunk.pooled(maps))
-    return Features(torch.from_numpy(pooled), torch.from_numpy(maps))
+    return key.hexdigest()
 
 
 def _compute(
@@ -160,7 +173,7 @@ def _compute(
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        kind = np.float16 if trunk.blocks else np.float32
+        kind = np.float16 if trunk.gives_maps else np.float32
 
         def features_of(path: Path) -> npt.NDArray[Any]:
             image = open_image(path)

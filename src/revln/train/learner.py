@@ -99,8 +99,12 @@ class Learner(Generic[M]):
         for averaged, current in zip(self.average.parameters(), self.module.parameters(), strict=True):
             if current.requires_grad:
                 averaged.lerp_(current, 1 - decay)
-        for copied, buffer in zip(self.average.buffers(), self.module.buffers(), strict=True):
-            copied.copy_(buffer)
+        for kept, buffer in zip(self.average.buffers(), self.module.buffers(), strict=True):
+            # Statistics of normalisations are averaged with the weights that they belong to; counts are not.
+            if buffer.is_floating_point():
+                kept.lerp_(buffer, 1 - decay)
+            else:
+                kept.copy_(buffer)
 
     def finite(self) -> bool:
         """Whether no weight is infinite or not a number."""

@@ -67,7 +67,7 @@ class Stage(ABC, Generic[M]):
     module: M
     steps: int
     weights_file: ClassVar[str] = "best.safetensors"
-    headline: ClassVar[tuple[str, ...]] = ()
+    headline: tuple[str, ...] = ()
 
     @abstractmethod
     def groups(self) -> Sequence[ParameterGroup]:

@@ -42,9 +42,20 @@ def export_onnx(
     outputs: Sequence[str],
     path: Path,
     dynamic: Sequence[str] = ("n",),
+    axes: Mapping[str, Mapping[int, str]] | None = None,
 ) -> None:
-    """Writes a module as ONNX; the leading axes of inputs and the first of outputs, named ``dynamic``, are free."""
-    axes = {name: dict(enumerate(dynamic)) for name in inputs} | {name: {0: dynamic[0]} for name in outputs}
+    """Writes a module as ONNX.
+
+    Args:
+        module: takes the inputs in their order.
+        inputs: an example of each, by name.
+        outputs: names.
+        path: of the file.
+        dynamic: names of the leading axes of inputs, which are free; the first of outputs is, too.
+        axes: the free axes of each input and output by number, instead.
+    """
+    if axes is None:
+        axes = {name: dict(enumerate(dynamic)) for name in inputs} | {name: {0: dynamic[0]} for name in outputs}
     with warnings.catch_warnings():
         # The tracing exporter, unlike its successor, needs no onnxscript; what it warns of (Python numbers fixed at
         # trace time) is meant: the image size is part of the bundle.
@@ -55,7 +66,7 @@ def export_onnx(
             str(path),
             input_names=list(inputs),
             output_names=list(outputs),
-            dynamic_axes=axes,
+            dynamic_axes={name: dict(own) for name, own in axes.items()},
             opset_version=_OPSET,
             do_constant_folding=False,  # the runtime does it; here it would cost the weights their names
             dynamo=False,

@@ -18,12 +18,13 @@ from torch.nn import functional as F
 from revln.errors import ConfigError, InputError
 from revln.models import BackgroundCalibration, Bundle
 from revln.models.bundle import GOLDEN, TEXT, TOKENIZER, VISION
-from revln.models.card import Card
+from revln.models.card import Card, sha256_of
 from revln.text import pad
 from revln.train import efficientnet
 from revln.train.checkpoint import tensors_of
 from revln.train.config import AlignConfig
 from revln.train.onnx_files import read_weights
+from revln.train.photo_classifier import read_cnn, trained_cnn
 from revln.train.text_encoders import TextPart, load_text_part, make_encoder, token_ids
 from revln.train.towers import ImageTower, TextTower, Towers
 
@@ -44,6 +45,7 @@ class Start:
             know nothing yet.
         card: of the bundle, if it is one.
         calibration: of the bundle.
+        cnn: file of the CNN, if ``revln train vision`` has made it; ``trunk_key`` is its SHA-256 then.
     """
 
     text: TextPart
@@ -52,21 +54,26 @@ class Start:
     weights: Mapping[str, Tensor] | None = None
     card: Card | None = None
     calibration: BackgroundCalibration | None = None
+    cnn: Path | None = None
 
     @classmethod
-    def packaged(cls, config: AlignConfig, text_run: Path | None = None) -> Start:
+    def packaged(cls, config: AlignConfig, text_run: Path | None = None, vision_run: Path | None = None) -> Start:
         """The CNN and the text encoder that a configuration names.
 
         Args:
             config: names them.
             text_run: directory of a distillation, for the text encoders that start from one.
+            vision_run: directory of a run of ``revln train vision``, whose CNN takes the place of the packaged one.
 
         Raises:
             ConfigError: MiniLM with another number of layers.
-            InputError: the directory does not fit.
+            InputError: a directory does not fit.
         """
         part = load_text_part(config.text, config.text_layers, text_run, config.text_dropout)
-        return cls(part, efficientnet.load_pretrained(config.vision), config.vision)
+        if vision_run is None:
+            return cls(part, efficientnet.load_pretrained(config.vision), config.vision)
+        file = trained_cnn(vision_run, config.vision)
+        return cls(part, read_cnn(file, config.vision), sha256_of(file), cnn=file)
 
     @classmethod
     def of_bundle(cls, bundle: Bundle) -> tuple[AlignConfig, Start]:

@@ -124,10 +124,11 @@ class ImageTower(nn.Module):
         self.trunk = trunk
         self.head = head
 
-    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Embeddings and class logits of uint8 pixels [n, side, side, 3]."""
-        embeddings: tuple[Tensor, Tensor] = self.head(self.trunk(efficientnet.scaled(pixels)))
-        return embeddings
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Embeddings, class logits and grid [n, places, channels] of uint8 pixels [n, side, side, 3]."""
+        grid = self.trunk.below(efficientnet.scaled(pixels), 0)
+        embeddings, logits = self.head(self.trunk.widened(grid).mean(dim=(2, 3)))
+        return embeddings, logits, grid.flatten(2).transpose(1, 2)
 
 
 class TextTower(nn.Module):

@@ -1,0 +1,188 @@
+"""Sentences out of a speaker that says one token after the other: greedy, by beam search, or drawn by chance."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from revln.errors import QueryError
+from revln.protocols import Speaker
+from revln.types import Embedding
+
+__all__ = ["Decoding", "Sentence", "beam_search", "follow"]
+
+
+@dataclass(frozen=True, slots=True)
+class Decoding:
+    """How sentences are found.
+
+    Attributes:
+        most: longest sentence, in tokens, its end included.
+        beams: sentences that are kept in the running; 1 is greedy.
+        length_penalty: power of the length by which log-probabilities are divided; larger prefers longer ones (Wu et
+            al., arXiv 1609.08144, section 7, in the form that is usual now).
+        nucleus: draw among the likeliest tokens that together have this probability (Holtzman et al., ICLR 2020,
+            arXiv 1904.09751); 0 takes the likeliest.
+        temperature: of that.
+        seed: of that.
+    """
+
+    most: int = 25
+    beams: int = 4
+    length_penalty: float = 1.0
+    nucleus: float = 0.0
+    temperature: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.most < 1 or self.beams < 1:
+            raise QueryError(f"{self.most} tokens in {self.beams} beams: ask for at least one of each")
+        if not 0 <= self.nucleus <= 1 or not self.temperature > 0:
+            raise QueryError(
+                f"nucleus {self.nucleus} and temperature {self.temperature}: the first is a share from 0 to 1, the "
+                "second is positive"
+            )
+        if self.nucleus and self.beams > 1:
+            raise QueryError("sentences are drawn by chance one at a time: give beams=1 with nucleus")
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """What was said.
+
+    Attributes:
+        ids: tokens, without beginning and end.
+        log_probabilities: of each token, and of the end if it was reached.
+        looked: share of attention that each place of the context had, mean over the tokens [s].
+    """
+
+    ids: tuple[int, ...]
+    log_probabilities: tuple[float, ...]
+    looked: Embedding
+
+    @property
+    def likelihood(self) -> float:
+        """Geometric mean of the tokens' probabilities."""
+        return float(np.exp(np.mean(self.log_probabilities))) if self.log_probabilities else 0.0
+
+
+@dataclass(slots=True)
+class _Ended:
+    """The best sentences of one row that have ended."""
+
+    found: list[tuple[float, Sentence]] = field(default_factory=list)
+
+    def best(self) -> Sentence:
+        return max(self.found, key=lambda pair: pair[0])[1]
+
+
+def follow(speaker: Speaker, first: int, decoding: Decoding) -> Iterator[tuple[int, float, Embedding]]:
+    """Says one sentence token by token, so that it can be shown as it grows.
+
+    Args:
+        speaker: what speaks, about one thing.
+        first: token that it begins with.
+        decoding: greedy or by chance; ``beams`` does not count.
+
+    Yields:
+        Each token with its log-probability and the attention [s] that went with it; the end as well, if it comes.
+    """
+    chance = np.random.default_rng(decoding.seed)
+    token, past = first, None
+    for _ in range(decoding.most):
+        said = speaker.say(np.array([[token]]), past)
+        log_probabilities, past = said.log_probabilities[0, -1], said.past
+        token = _choose(log_probabilities, decoding, chance)
+        yield token, float(log_probabilities[token]), said.looked[0, -1]
+        if token == speaker.end:
+            return
+
+
+def beam_search(speaker: Speaker, rows: int, first: int, decoding: Decoding) -> list[Sentence]:
+    """The likeliest sentence of each row that beam search finds.
+
+    Args:
+        speaker: what speaks, about ``rows`` things at once.
+        rows: how many.
+        first: token that the sentences begin with.
+        decoding: how wide and how long.
+    """
+    beams = decoding.beams
+    ids = np.full((rows * beams, 1), first)
+    past = None
+    # Beams of a row begin alike, so all but one are kept out of the running at first.
+    totals = np.where(np.arange(rows * beams) % beams == 0, 0.0, -np.inf)
+    told: list[list[float]] = [[] for _ in range(rows * beams)]
+    looked: list[Embedding] | None = None
+    ended = [_Ended() for _ in range(rows)]
+    for length in range(1, decoding.most + 1):
+        said = speaker.say(ids[:, -1:], past)
+        past, step = said.past, said.log_probabilities[:, -1].astype(np.float64)
+        attention = said.looked[:, -1]
+        looked = [np.zeros_like(row) for row in attention] if looked is None else looked
+        sums = (totals[:, None] + step).reshape(rows, -1)
+        best = np.argpartition(-sums, min(2 * beams, sums.shape[1] - 1), axis=1)[:, : 2 * beams]
+        parents, chosen, scores = _continued(sums, best, step.shape[1], speaker.end, beams)
+        for row in range(rows):
+            norm = length**decoding.length_penalty
+            for place in best[row]:
+                beam, token = divmod(int(place), step.shape[1])
+                here = row * beams + beam
+                if token == speaker.end and np.isfinite(sums[row, place]):
+                    log_probabilities = (*told[here], float(step[here, token]))
+                    mean = np.divide(looked[here] + attention[here], length, dtype=np.float32)
+                    sentence = Sentence(tuple(ids[here, 1:].tolist()), log_probabilities, mean)
+                    ended[row].found.append((sums[row, place] / norm, sentence))
+        # The order of the beams follows their parents, and so does all that is remembered of them.
+        flat = (np.arange(rows)[:, None] * beams + parents).reshape(-1)
+        tokens = chosen.reshape(-1)
+        ids = np.concatenate([ids[flat], tokens[:, None]], axis=1)
+        told = [[*told[parent], float(step[parent, token])] for parent, token in zip(flat, tokens, strict=True)]
+        looked = [looked[parent] + attention[parent] for parent in flat]
+        past, totals = past[:, :, flat], scores.reshape(-1)
+        if all(_is_done(own, totals[row * beams], length, decoding) for row, own in enumerate(ended)):
+            break
+    for row, own in enumerate(ended):
+        here = row * beams
+        if not own.found and looked is not None:  # cut off
+            count = len(told[here])
+            own.found.append((0.0, Sentence(tuple(ids[here, 1:].tolist()), tuple(told[here]), looked[here] / count)))
+    return [own.best() for own in ended]
+
+
+def _continued(
+    sums: npt.NDArray[np.float64], best: npt.NDArray[np.int64], vocabulary: int, end: int, beams: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    """Parent, token and total [rows, beams] of the best continuations that do not end, the best first."""
+    parents, chosen = np.zeros((len(sums), beams), np.int64), np.zeros((len(sums), beams), np.int64)
+    scores = np.zeros((len(sums), beams))
+    for row, places in enumerate(best):
+        going = [place for place in places[np.argsort(-sums[row, places])] if place % vocabulary != end][:beams]
+        for slot, place in enumerate(going):
+            parents[row, slot], chosen[row, slot] = divmod(int(place), vocabulary)
+            scores[row, slot] = sums[row, place]
+    return parents, chosen, scores
+
+
+def _is_done(own: _Ended, going: float, length: int, decoding: Decoding) -> bool:
+    """Whether no sentence in the running can become better than the best that has ended."""
+    if not own.found:
+        return False
+    longest = decoding.most if decoding.length_penalty > 0 else length
+    best = max(score for score, _ in own.found)
+    return best >= float(going / longest**decoding.length_penalty)
+
+
+def _choose(log_probabilities: Embedding, decoding: Decoding, chance: np.random.Generator) -> int:
+    if not decoding.nucleus:
+        return int(log_probabilities.argmax())
+    scaled = log_probabilities.astype(np.float64) / decoding.temperature
+    shares = np.exp(scaled - scaled.max())
+    shares /= shares.sum()
+    order = np.argsort(-shares)
+    # The smallest set that reaches the share; the token that crosses it belongs to it.
+    kept = order[: int(np.searchsorted(np.cumsum(shares[order]), decoding.nucleus)) + 1]
+    return int(chance.choice(kept, p=shares[kept] / shares[kept].sum()))

@@ -1,0 +1,83 @@
+"""``revln caption``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revln.cli.command import Reply, command
+from revln.cli.opening import memory_if_any
+from revln.cli.options import (
+    ExcludeSelf,
+    LanguageName,
+    MemoryPath,
+    ModelName,
+    NoMemory,
+    RecalledCount,
+)
+from revln.cli.output import note, plain, progress_bar
+from revln.config import RECALLED
+
+if TYPE_CHECKING:
+    from revln.errors import ImageError
+    from revln.types import Answer
+
+__all__ = ["caption"]
+
+
+@command(
+    "caption",
+    "revln caption photo.jpg",
+    "revln caption new/*.jpg --memory photos.revln --lang zh --json",
+)
+def caption(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="Photos.")],
+    language: LanguageName = None,
+    k: RecalledCount = RECALLED,
+    no_memory: NoMemory = False,
+    exclude_self: ExcludeSelf = False,
+    beams: Annotated[int, typer.Option("--beams", metavar="N", help="Width of the search for the best sentence.")] = 4,
+    nucleus: Annotated[
+        float, typer.Option("--nucleus", metavar="P", help="Draw words among the likeliest of this share; 0: do not.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option("--seed", metavar="N", help="For --nucleus.")] = 0,
+    memory: MemoryPath = None,
+    model: ModelName = None,
+) -> Reply:
+    """Describe photos in a sentence.
+
+    Looks at each photo and at what the memory recalls of it, and lists the records that the sentence rests on.
+    """
+    opened = memory_if_any(memory, model, ignored=no_memory)
+    from revln.answer import Decoding
+    from revln.pipeline import caption_all
+
+    decoding = Decoding(beams=1 if nucleus else beams, nucleus=nucleus, seed=seed)
+    unreadable: list[ImageError] = []
+    with progress_bar("Describing", "photos") as progress:
+        found = caption_all(
+            files,
+            memory=opened,
+            model=model,
+            k=k,
+            lang=language,
+            exclude_self=exclude_self,
+            decoding=decoding,
+            progress=progress,
+            unreadable=unreadable.append,
+        )
+        answers = list(found)
+    for error in unreadable:
+        note(f"error: {plain(str(error))}")
+    skipped = [{"path": error.name, "reason": error.reason} for error in unreadable]
+    data = {"results": [answer.to_dict() for answer in answers], "skipped": skipped}
+    return Reply(data, lambda: _show(answers), 1 if unreadable else 0)
+
+
+def _show(answers: list[Answer]) -> None:
+    from revln.cli.tables import show_captions
+
+    if answers:
+        show_captions(answers)

@@ -1,0 +1,176 @@
+"""The generator of a bundle: an image and what the memory recalls of it to the words of a sentence, one by one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer
+
+from revln.errors import BundleError
+from revln.models.bundle import GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZER, Bundle
+from revln.models.tower import open_session, run_session
+from revln.protocols import Speaker
+from revln.text import pad, without_stop
+from revln.text.special import END, beginning
+from revln.types import Embedding
+
+__all__ = ["LOOK_INPUTS", "SAID", "SAY_INPUTS", "SEEN", "BundleGenerator", "Said", "Seen"]
+
+LOOK_INPUTS = ("grid", "whole", "words", "likenesses")
+SEEN = ("keys", "values", "bias", "copied", "copy_keys", "copy_bias", "shares")
+SAY_INPUTS = ("ids", "past", *SEEN)
+SAID = ("log_probabilities", "past_after", "looked")
+
+Array = npt.NDArray[Any]
+Ids = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Images with what the memory recalls of them, as the graph that says words takes them.
+
+    Attributes:
+        tensors: by name, one of ``SEEN``; ``shares`` [n, 1 + k] are those of none of the texts and of each.
+        entries: which text each place of the context belongs to [s]: -1 for the image, and for none of the texts.
+    """
+
+    tensors: dict[str, Array]
+    entries: Ids
+
+    def __len__(self) -> int:
+        return len(self.tensors["shares"])
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the generator says next.
+
+    Attributes:
+        log_probabilities: of each token [m, t, vocabulary].
+        past: what the next call takes as ``past``.
+        looked: share of attention of each place of the context [m, t, s].
+    """
+
+    log_probabilities: Embedding
+    past: Embedding
+    looked: Embedding
+
+
+class BundleGenerator:
+    """Runs the generator of a bundle on one core. Its files are opened at first use; safe in threads.
+
+    Args:
+        bundle: the model, which has one.
+
+    Attributes:
+        languages: that it speaks.
+        max_tokens: longest sentence.
+        likeness_weights: of the likeness of an image to a record's picture and to its text, in recalling.
+    """
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self._opening = threading.RLock()
+        facts = bundle.card.generator
+        self.languages: tuple[str, ...] = tuple(facts["languages"])
+        self.max_tokens = int(facts["max_tokens"])
+        weights = facts["likeness_weights"]
+        self.likeness_weights: tuple[float, float] = (float(weights[0]), float(weights[1]))
+        self._recalled_tokens = int(facts["recalled_tokens"])
+        self._past_shape: tuple[int, int, int] = (facts["layers"], facts["key_heads"], facts["head_width"])
+
+    @cached_property
+    def _sessions(self) -> tuple[Any, Any]:
+        return open_session(self.bundle.file(GENERATOR_LOOK)), open_session(self.bundle.file(GENERATOR_SAY))
+
+    @cached_property
+    def _tokenizer(self) -> Tokenizer:
+        path = self.bundle.file(GENERATOR_TOKENIZER)
+        try:
+            return Tokenizer.from_file(str(path))
+        except Exception as error:
+            raise BundleError(f"{path}: no tokenizer ({error}): export the bundle again") from error
+
+    def beginning(self, language: str) -> int:
+        """The token that sentences in a language begin with."""
+        return self._special(beginning(language))
+
+    @cached_property
+    def end(self) -> int:
+        """The token that sentences end with."""
+        return self._special(END)
+
+    def _special(self, name: str) -> int:
+        with self._opening:
+            number = self._tokenizer.token_to_id(name)
+        if number is None:
+            raise BundleError(f"{self.bundle.directory / GENERATOR_TOKENIZER}: has no {name}: export the bundle again")
+        return number
+
+    def encode(self, texts: Sequence[str], most: int | None = None) -> list[list[int]]:
+        """Token ids of each text, without beginning and end, at most ``most``."""
+        with self._opening:
+            tokenizer = self._tokenizer
+        return [coding.ids[:most] for coding in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of token ids; special tokens are left out."""
+        with self._opening:
+            text: str = self._tokenizer.decode(list(ids))
+        return text
+
+    def look(self, grid: Embedding, whole: Embedding, texts: Sequence[Sequence[str]], likenesses: Embedding) -> Seen:
+        """Looks at images and at what the memory recalls of each.
+
+        Args:
+            grid: of the image tower [n, places, channels].
+            whole: unit vectors of the images in the shared part of the joint space [n, dim].
+            texts: recalled for each image, k of them; an empty one is not there.
+            likenesses: cosines of the image to the record's image and to the text [n, k, 2].
+        """
+        count = max((len(own) for own in texts), default=0) or 1
+        filled = [list(own) + [""] * (count - len(own)) for own in texts]
+        words = self.encode([without_stop(text) for own in filled for text in own], self._recalled_tokens)
+        ids = pad(words)[0].reshape(len(texts), count, -1)
+        given = np.zeros((len(texts), count, 2), np.float32)
+        given[:, : likenesses.shape[1]] = likenesses
+        with self._opening:
+            session = self._sessions[0]
+        feeds: dict[str, Array] = {"grid": grid, "whole": whole, "words": ids, "likenesses": given}
+        tensors = dict(zip(SEEN, run_session(session, self.bundle.directory / GENERATOR_LOOK, feeds), strict=True))
+        before = tensors["bias"].shape[1] - ids.shape[1] * ids.shape[2]
+        entries = np.concatenate([np.full(before, -1), np.repeat(np.arange(count), ids.shape[2])])
+        return Seen(tensors, entries)
+
+    def speaker(self, seen: Seen) -> Speaker:
+        """What speaks about the images that are seen; rows of them serve as many sentences each, in turn."""
+        return _Speaker(self, seen)
+
+    def say(self, ids: Ids, seen: Seen, past: Embedding | None = None) -> Said:
+        """Goes on with sentences: tokens [m, t]."""
+        if past is None:
+            layers, heads, width = self._past_shape
+            past = np.zeros((layers, 2, len(ids), heads, 0, width), np.float32)
+        with self._opening:
+            session = self._sessions[1]
+        feeds: dict[str, Array] = {"ids": ids, "past": past, **seen.tensors}
+        return Said(*run_session(session, self.bundle.directory / GENERATOR_SAY, feeds))
+
+
+@dataclass(frozen=True, slots=True)
+class _Speaker:
+    generator: BundleGenerator
+    seen: Seen
+
+    @property
+    def end(self) -> int:
+        return self.generator.end
+
+    def say(self, ids: Ids, past: Embedding | None = None) -> Said:
+        return self.generator.say(ids, self.seen, past)

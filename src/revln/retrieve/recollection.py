@@ -1,0 +1,111 @@
+"""What a memory recalls of an image: the records nearest to it, each with the text that tells most."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from revln.protocols import Calibration, MemoryView, RowIds, VectorSearch
+from revln.text import written_in
+from revln.types import Embedding, Hit, Modality, Record
+
+__all__ = ["Recollection", "recall"]
+
+_DEPTH = 4  # so many times as many records come into question as are recalled
+_TOGETHER = 0.5  # of a text that belongs to no picture: neither like it nor unlike
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """Records with a text each, the most alike first.
+
+    Attributes:
+        hits: the records; ``score`` is the cosine to the record's picture, or to its text where it has none.
+        likenesses: cosines of the image to the record's picture and to the text [k, 2].
+    """
+
+    hits: tuple[Hit, ...]
+    likenesses: Embedding
+
+    @property
+    def texts(self) -> list[str]:
+        """The text of each record."""
+        return [hit.text or "" for hit in self.hits]
+
+
+def recall(
+    view: MemoryView,
+    index: VectorSearch,
+    calibration: Calibration,
+    encode_texts: Callable[[Sequence[str]], Embedding],
+    image: Embedding,
+    *,
+    k: int,
+    weights: tuple[float, float],
+    language: str,
+    excluded: Callable[[Record], bool] | None = None,
+) -> Recollection:
+    """Recalls ``k`` records of an image, or as many as there are that say something.
+
+    Args:
+        view: the records.
+        index: their vectors.
+        calibration: makes cosines probabilities.
+        encode_texts: unit rows of labels, for records that have no other text.
+        image: unit vector [dim].
+        k: how many.
+        weights: of the two likenesses in the order of the records.
+        language: of the texts, where a record has several.
+        excluded: records that are not to be recalled.
+    """
+    nearest = [index.search(image, _DEPTH * k, modality).row_ids for modality in ("image", "text")]
+    rows = np.unique(np.concatenate(nearest))
+    kept = {
+        row: record
+        for row, record in view.records(rows).items()
+        if (record.texts or record.label) and not (excluded and excluded(record))
+    }
+    if not kept:
+        return Recollection((), np.zeros((0, 2), np.float32))
+    rows = np.array(sorted(kept), np.uint64)
+    pictures = _best(index, image, rows)
+    unseen = float(np.quantile(list(pictures.values()), _TOGETHER)) if pictures else 0.0
+    said = view.text_vectors(rows)
+    chosen = [_text(kept[row], said.get(row), image, language, encode_texts) for row in rows.tolist()]
+    likenesses = np.array(
+        [(pictures.get(row, unseen), fitting) for row, (_, fitting) in zip(rows.tolist(), chosen, strict=True)],
+        np.float32,
+    )
+    order = np.argsort(-(likenesses @ np.array(weights, np.float32)), kind="stable")[:k]
+    hits = []
+    for rank, place in enumerate(order.tolist(), start=1):
+        row = int(rows[place])
+        text, fitting = chosen[place]
+        score = pictures.get(row, fitting)
+        stored: Modality = "image" if row in pictures else "text"
+        chance = calibration.probability(image, np.array([score], np.float32), "image", stored)
+        hits.append(Hit(rank, score, float(chance[0]), kept[row], score, text))
+    return Recollection(tuple(hits), likenesses[order])
+
+
+def _best(index: VectorSearch, image: Embedding, rows: RowIds) -> dict[int, float]:
+    """Cosine to the picture of each of the rows that has one."""
+    found = index.search(image, len(rows), "image", rows, exact=True)
+    return dict(zip(found.row_ids.tolist(), found.scores.tolist(), strict=True))
+
+
+def _text(
+    record: Record,
+    vectors: Embedding | None,
+    image: Embedding,
+    language: str,
+    encode_texts: Callable[[Sequence[str]], Embedding],
+) -> tuple[str, float]:
+    """The text of a record that fits an image best, of those in the language if there are any, and its cosine."""
+    texts = record.texts or (record.label or "",)
+    fitting = (encode_texts(texts) if vectors is None or len(vectors) != len(texts) else vectors) @ image
+    own = [place for place, text in enumerate(texts) if written_in(text, language)] or list(range(len(texts)))
+    best = max(own, key=lambda place: float(fitting[place]))
+    return texts[best], float(fitting[best])

@@ -1,0 +1,440 @@
+"""Training the generator together with retrieval: ``revln train joint``.
+
+A photo of the training split is asked of a memory of all the others; the generator learns to say its captions from its
+pixels and from what the memory recalls. The scores of retrieval bias the generator's attention, so its loss trains the
+retriever's projection heads as well, if they are not frozen.
+"""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from revln.errors import InputError
+from revln.images import Transform
+from revln.metrics import Cider, caption_scores
+from revln.text import caption_tokens, pad, without_stop
+from revln.text.special import beginning
+from revln.train.checkpoint import load_into, tensors_of
+from revln.train.config import AlignConfig, JointConfig
+from revln.train.efficientnet import Top
+from revln.train.features import Augmentation, Features, Trunk, cached_features
+from revln.train.generator import Generator, Recalled, Seen
+from revln.train.invented_words import Inventor
+from revln.train.language import LanguagePart, coded, special_token
+from revln.train.learner import ParameterGroup
+from revln.train.loop import Draw, Result, Stage, run
+from revln.train.losses import info_nce
+from revln.train.pairs import AlignData, tells_sides
+from revln.train.progress import Progress
+from revln.train.recall import Texts, candidates
+from revln.train.run_directory import Metrics, RunDirectory
+from revln.train.saying import say
+from revln.train.starting import Start
+from revln.train.text_encoders import Sentences, in_chunks, save_tokenizer, token_ids
+from revln.train.towers import ImageHead, Projection, Towers
+
+__all__ = ["SIZE_FILE", "Joint", "JointModel", "joint", "joint_model"]
+
+SIZE_FILE = "generator.json"
+_SMOKE_PHOTOS = 48
+_ROWS = 125  # photos that captions are generated for at once
+
+
+class JointModel(nn.Module):
+    """All that may be trained: the generator, the last blocks of the CNN, and the retriever's projection heads."""
+
+    def __init__(self, top: Top, image: ImageHead, text: Projection, generator: Generator) -> None:
+        super().__init__()
+        self.top, self.image, self.text, self.generator = top, image, text, generator
+        self.scale = nn.Parameter(torch.tensor(3.5))  # of the loss that keeps the joint space together
+
+    def images(self, grid: Tensor) -> Tensor:
+        """Embeddings [n, dim + visual dim] of the CNN's grid [n, c, h, w]."""
+        embedding: Tensor = self.image(self.top.summary(grid))[0]
+        return embedding
+
+    def texts(self, sentences: Tensor) -> Tensor:
+        """Embeddings [n, dim] of what the text encoder says [n, width]."""
+        projected: Tensor = self.text(sentences * sentences.shape[-1] ** 0.5)
+        return F.normalize(projected, dim=-1)
+
+
+@dataclass(frozen=True, slots=True)
+class _Photos:
+    """Photos of a split.
+
+    Attributes:
+        views: what the frozen part of the CNN gives for each view.
+        fitting: whether a photo's captions fit a view [n, views].
+        captions: token ids of its captions by language.
+        references: its captions as tokens of the metrics, by language.
+    """
+
+    views: Sequence[Features]
+    fitting: npt.NDArray[np.bool_]
+    captions: Mapping[str, Sequence[Sentences]]
+    references: Mapping[str, Sequence[Sequence[Sequence[str]]]]
+
+
+class Joint(Stage[JointModel]):
+    """The stage: photos, a memory of the training photos, and the towers and the decoder to begin with.
+
+    Args:
+        config: see ``JointConfig``.
+        made_with: how the towers were trained.
+        data: photos and captions.
+        start: the towers.
+        part: the decoder, which looks at a context, and its tokenizer.
+        cache: directory of CNN features, which runs over the same photos share.
+        limit: take only so many photos of each split.
+    """
+
+    config: JointConfig
+    weights_file: ClassVar[str] = "joint.safetensors"
+
+    def __init__(
+        self,
+        config: JointConfig,
+        made_with: AlignConfig,
+        data: AlignData,
+        start: Start,
+        part: LanguagePart,
+        cache: Path,
+        limit: int | None = None,
+    ) -> None:
+        self.config, self.tokenizer = config, part.tokenizer
+        self.languages = config.languages.split()
+        self.headline = tuple(f"{language}_CIDEr" for language in self.languages)
+        self.module = joint_model(config, made_with, start, part)
+        train, dev = (data.read(split, self.languages, limit) for split in (data.train, data.dev))
+        transform = Transform(made_with.image_size, made_with.max_aspect)
+
+        def seen(names: Sequence[str], view: int) -> Features:
+            trunk = Trunk(start.trunk, start.trunk_key, config.vision_blocks, grid=True)
+            progress = Progress(f"grids of view {view + 1}", len(names))
+            return cached_features([data.images / name for name in names], trunk, transform, view, cache, progress)
+
+        self.train = self._photos(train, [seen(list(train), view) for view in range(config.views)])
+        self.dev = self._photos(dev, [seen(list(dev), 0)])
+        tokenizer, most = start.text.tokenizer, made_with.max_tokens
+        self.memory = {
+            language: Texts(
+                np.repeat(np.arange(len(train)), [len(texts[language]) for texts in train.values()]),
+                _sentences(start, token_ids(tokenizer, said, most)),
+                [
+                    sentence[1:-1]
+                    for sentence in coded(
+                        part.tokenizer, list(map(without_stop, said)), language, config.recalled_tokens + 2
+                    )
+                ],
+            )
+            for language in self.languages
+            for said in [[text for texts in train.values() for text in texts[language]]]
+        }
+        self.reward = {language: Cider(self.train.references[language]) for language in self.languages}
+        self.inventor = Inventor(part.tokenizer, [own.words for own in self.memory.values()])
+        self.steps = max(1, len(train) // config.batch_size)
+
+    def _photos(self, said: Mapping[str, Mapping[str, Sequence[str]]], views: Sequence[Features]) -> _Photos:
+        numbers = range(len(views))
+        sided = [tells_sides([text for texts in own.values() for text in texts]) for own in said.values()]
+        mirrored = [[view > 0 and Augmentation.of_view(Path(name), view).mirrored for view in numbers] for name in said]
+        return _Photos(
+            views,
+            ~(np.array(sided)[:, None] & np.array(mirrored)),
+            {
+                language: [
+                    coded(
+                        self.tokenizer, [without_stop(text) for text in own[language]], language, self.config.max_tokens
+                    )
+                    for own in said.values()
+                ]
+                for language in self.languages
+            },
+            {
+                language: [[caption_tokens(text, language) for text in own[language]] for own in said.values()]
+                for language in self.languages
+            },
+        )
+
+    def groups(self) -> list[ParameterGroup]:
+        config, model = self.config, self.module
+        decoder = [weight for name, weight in model.generator.decoder.named_parameters() if ".cross." not in name]
+        known = {id(weight) for weight in decoder}
+        others = [weight for weight in model.generator.parameters() if id(weight) not in known]
+        heads = [*model.image.projection.parameters(), *model.text.parameters(), model.scale]
+        return [
+            ParameterGroup(others, config.rate),
+            ParameterGroup(decoder, config.decoder_rate if config.decoder == "pretrained" else config.rate),
+            ParameterGroup(heads, config.retriever_rate if config.retriever == "trained" else 0.0),
+            ParameterGroup(list(model.top.parameters()), config.vision_rate if config.vision_blocks else 0.0),
+        ]
+
+    def losses(self, draw: Draw) -> Iterator[Tensor]:
+        found = self._candidates(self.module, self.train, own=True) if self.config.memory_share else None
+        self.module.train()
+        size, order = self.config.batch_size, draw.numpy.permutation(len(self.train.fitting))
+        for step in range(self.steps):
+            photos = order[step * size : (step + 1) * size]
+            views = [int(draw.numpy.choice(np.flatnonzero(self.train.fitting[photo]))) for photo in photos]
+            maps = torch.stack(
+                [self.train.views[view].inputs[photo] for view, photo in zip(views, photos, strict=True)]
+            )
+            grid = self._grid(maps)
+            queries = self._queries(grid)
+            total = grid.new_zeros(())
+            for language in self.languages:
+                drawn = self._draw(photos, language, found, draw)
+                loss = self._likelihood if self.config.objective == "likelihood" else self._reward
+                total = total + loss(grid, queries, photos, language, drawn, draw)
+                if self.config.retriever == "trained":
+                    total = total + self.config.contrast_weight * self._contrast(queries, photos, language, draw)
+            yield total / len(self.languages)
+
+    def evaluate(self, module: JointModel) -> Metrics:
+        """Scores of greedy captions of the dev photos, memory on and off; ``score`` is the sum of the CIDEr."""
+        found = self._candidates(module, self.dev, own=False)
+        metrics = Metrics()
+        for language in self.languages:
+            on, off = (self._said(module, language, own) for own in (found[language], None))
+            references = self.dev.references[language]
+            scores = caption_scores(on, references)
+            metrics[f"{language}_CIDEr"] = round(scores["CIDEr"], 2)
+            metrics[f"{language}_BLEU-4"] = round(scores["BLEU-4"], 2)
+            metrics[f"{language}_CIDEr_off"] = round(caption_scores(off, references)["CIDEr"], 2)
+        return {"score": round(sum(metrics[name] for name in self.headline), 2), **metrics}
+
+    def _grid(self, maps: Tensor) -> Tensor:
+        if not self.config.vision_blocks:
+            return maps.float()
+        with torch.autocast("cpu", torch.bfloat16):
+            return self.module.top.grid(maps).float()
+
+    def _queries(self, grid: Tensor) -> Tensor:
+        with torch.set_grad_enabled(self.config.retriever == "trained" or bool(self.config.vision_blocks)):
+            return self.module.images(grid)
+
+    @torch.inference_mode()
+    def _candidates(self, module: JointModel, photos: _Photos, *, own: bool) -> dict[str, npt.NDArray[np.int64]]:
+        """Number of the texts in question for each photo, by language."""
+        module.eval()
+        images = _in_parts(module, self.train.views[0].inputs)
+        queries = images if own else _in_parts(module, photos.views[0].inputs)
+        weights = module.generator.sharpness.exp()
+        # Texts have no visual part, which a photo's vector has behind the shared one.
+        return {
+            language: candidates(
+                queries,
+                images,
+                F.pad(module.texts(texts.sentences), (0, images.shape[1] - module.text.linear.out_features)),
+                texts.owners,
+                weights,
+                self.config.candidates,
+                range(len(queries)) if own else None,
+            )
+            for language, texts in self.memory.items()
+        }
+
+    def _draw(
+        self,
+        photos: npt.NDArray[np.int64],
+        language: str,
+        found: Mapping[str, npt.NDArray[np.int64]] | None,
+        draw: Draw,
+    ) -> npt.NDArray[np.int64]:
+        """Numbers of the texts that each photo looks at [n, k], the best first; -1 for none."""
+        config = self.config
+        drawn = np.full((len(photos), config.recalled), -1)
+        if found is None:
+            return drawn
+        for row, photo in enumerate(photos):
+            if draw.numpy.random() < config.memory_share:
+                places = np.sort(draw.numpy.choice(config.candidates, config.recalled, replace=False))
+                drawn[row] = found[language][photo][places]
+        return drawn
+
+    def _recalled(
+        self,
+        module: JointModel,
+        queries: Tensor,
+        language: str,
+        drawn: npt.NDArray[np.int64],
+        words: Sequence[Sentences] | None = None,
+    ) -> Recalled:
+        """Texts of the memory as the generator looks at them; ``words`` stand in place of their own."""
+        texts, rows = self.memory[language], torch.from_numpy(np.maximum(drawn, 0))
+        if words is None:
+            words = [[texts.words[place] if place >= 0 else [] for place in own] for own in drawn.tolist()]
+        ids = torch.from_numpy(pad([sentence for own in words for sentence in own])[0])
+        with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.retriever == "trained"):
+            owners = torch.from_numpy(texts.owners)[rows.flatten()]
+            images = module.image(self.train.views[0].pooled[owners])[0].reshape(*rows.shape, -1)
+            said = module.texts(texts.sentences[rows.flatten()]).reshape(*rows.shape, -1)
+            shared = queries[:, None, : said.shape[-1]]
+            likenesses = torch.stack([(queries[:, None] * images).sum(-1), (shared * said).sum(-1)], -1)
+        return Recalled(ids.reshape(*rows.shape, -1), likenesses)
+
+    def _look(self, module: JointModel, grid: Tensor, queries: Tensor, recalled: Recalled) -> Seen:
+        shared = queries[:, : module.text.linear.out_features].detach()
+        return module.generator.look(grid.flatten(2).transpose(1, 2), F.normalize(shared, dim=-1), recalled)
+
+    def _likelihood(
+        self,
+        grid: Tensor,
+        queries: Tensor,
+        photos: npt.NDArray[np.int64],
+        language: str,
+        drawn: npt.NDArray[np.int64],
+        draw: Draw,
+    ) -> Tensor:
+        config, texts = self.config, self.memory[language]
+        said, words = [], []
+        for photo, places in zip(photos, drawn.tolist(), strict=True):
+            own = self.train.captions[language][photo]
+            captions = [own[int(place)] for place in draw.numpy.integers(len(own), size=config.captions)]
+            recalled = [texts.words[place] if place >= 0 else [] for place in places]
+            if draw.numpy.random() < config.invented:
+                captions, recalled = self.inventor(captions, recalled, draw.numpy)
+            said += captions
+            words.append(recalled)
+        with torch.autocast("cpu", torch.bfloat16):
+            seen = self._look(self.module, grid, queries, self._recalled(self.module, queries, language, drawn, words))
+            ids = torch.from_numpy(pad(said)[0])
+            told, mean = self.module.generator.likelihood(ids, seen)
+        mixed = (1 - config.smoothing) * told + config.smoothing * mean
+        return -mixed[ids[:, 1:] > 0].mean()
+
+    def _reward(
+        self,
+        grid: Tensor,
+        queries: Tensor,
+        photos: npt.NDArray[np.int64],
+        language: str,
+        drawn: npt.NDArray[np.int64],
+        draw: Draw,
+    ) -> Tensor:
+        """How much better sampled captions are than the others of their photo, times their likelihood.
+
+        The mean reward of the others is the baseline (Luo, arXiv 2003.09971).
+        """
+        count, generator = self.config.captions, self.module.generator
+        with torch.autocast("cpu", torch.bfloat16):
+            seen = self._look(self.module, grid, queries, self._recalled(self.module, queries, language, drawn))
+            first = self._first(language)
+            with torch.no_grad():
+                ids = say(generator, seen, first, self.config.max_tokens, count, draw.torch)
+            told, _ = generator.likelihood(ids, seen)
+        spoken = [caption_tokens(text, language) for text in self._written(ids)]
+        scores = self.reward[language].scores(spoken, np.repeat(photos, count).tolist()).reshape(-1, count)
+        others = (scores.sum(1, keepdims=True) - scores) / max(count - 1, 1)
+        gain = torch.from_numpy(scores - others).float().reshape(-1, 1)
+        there = ids[:, 1:] > 0
+        return -(gain * told * there).sum() / there.sum()
+
+    def _contrast(self, queries: Tensor, photos: npt.NDArray[np.int64], language: str, draw: Draw) -> Tensor:
+        texts = self.memory[language]
+        own = [draw.numpy.choice(np.flatnonzero(texts.owners == photo)) for photo in photos]
+        said = self.module.texts(texts.sentences[own])
+        shared = F.normalize(queries[:, : said.shape[-1]], dim=-1)
+        return info_nce(shared, said, self.module.scale)
+
+    def _said(self, module: JointModel, language: str, found: npt.NDArray[np.int64] | None) -> list[tuple[str, ...]]:
+        """Greedy captions of the dev photos as tokens."""
+        module.eval()
+        inputs, spoken = self.dev.views[0].inputs, []
+        for start in range(0, len(inputs), _ROWS):
+            with torch.autocast("cpu", torch.bfloat16):
+                grid = module.top.grid(inputs[start : start + _ROWS])
+                queries = module.images(grid)
+                none = np.full((len(grid), self.config.recalled), -1)
+                drawn = none if found is None else found[start : start + _ROWS, : self.config.recalled]
+                seen = self._look(module, grid, queries, self._recalled(module, queries, language, drawn))
+                spoken += self._written(say(module.generator, seen, self._first(language), self.config.max_tokens))
+        return [caption_tokens(text, language) for text in spoken]
+
+    def _first(self, language: str) -> int:
+        return special_token(self.tokenizer, beginning(language))
+
+    def _written(self, ids: Tensor) -> list[str]:
+        texts: list[str] = self.tokenizer.decode_batch(ids[:, 1:].tolist())  # which leaves special tokens out
+        return texts
+
+
+def joint(
+    config: JointConfig,
+    made_with: AlignConfig,
+    data: AlignData,
+    out: Path,
+    *,
+    start: Start,
+    part: LanguagePart,
+    begun: Path | None = None,
+    resume: bool = False,
+    smoke: bool = False,
+) -> Result:
+    """Trains a generator, and writes ``joint.safetensors`` with the best weights on the dev split.
+
+    Args:
+        config: see ``JointConfig``.
+        made_with: how the towers were trained.
+        data: photos and captions.
+        out: directory of the run, see ``RunDirectory``.
+        start: the towers.
+        part: the decoder and its tokenizer.
+        begun: another run of this stage to go on from, such as one by likelihood for one by reward.
+        resume: go on from the checkpoint in ``out``.
+        smoke: a run of seconds over a handful of photos.
+
+    Raises:
+        InputError: ``out`` does not fit, or photos and captions do not match.
+        TrainingError: see ``revln.train.loop.run``.
+    """
+    config = config.smoke() if smoke else config
+    directory = RunDirectory(out, config, resume=resume)
+    torch.manual_seed(config.seed)
+    stage = Joint(config, made_with, data, start, part, out.parent / "features", _SMOKE_PHOTOS if smoke else None)
+    if begun is not None:
+        file = begun / Joint.weights_file
+        if not file.exists():
+            raise InputError(f"{file}: missing: make it with revln train joint --out {begun}")
+        load_into(stage.module, load_file(file))
+    if not directory.history:
+        save_tokenizer(part.tokenizer, out)
+        size = dataclasses.asdict(part.decoder.size)
+        (out / SIZE_FILE).write_text(json.dumps(size, indent=1) + "\n", encoding="utf-8")
+    return run(stage, directory)
+
+
+def joint_model(config: JointConfig, made_with: AlignConfig, start: Start, part: LanguagePart) -> JointModel:
+    """What is trained: the towers of ``start`` and a generator around a decoder."""
+    towers = Towers(made_with, start.trunk, start.text.encoder)
+    if start.weights is not None:
+        load_into(towers, {**tensors_of(towers), **start.weights})
+    top = copy.deepcopy(Top(start.trunk, config.vision_blocks))
+    channels, side = top.conv_head.in_channels, -(-made_with.image_size // 32)
+    generator = Generator(part.decoder, channels, side * side, made_with.dim, config.dropout)
+    return JointModel(top, towers.image, towers.text.projection, generator)
+
+
+@torch.inference_mode()
+def _sentences(start: Start, sentences: Sentences) -> Tensor:
+    """What the text encoder says, before its projection head."""
+    return F.normalize(in_chunks(start.text.encoder.eval(), sentences), dim=-1)
+
+
+def _in_parts(module: JointModel, inputs: Tensor) -> Tensor:
+    parts = [module.images(module.top.grid(inputs[start : start + _ROWS])) for start in range(0, len(inputs), _ROWS)]
+    return torch.cat(parts)

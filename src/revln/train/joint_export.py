@@ -1,0 +1,149 @@
+"""From a run of ``revln train joint`` to a bundle with a generator."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors.torch import load_file
+from tokenizers import Tokenizer
+
+from revln.errors import InputError
+from revln.models import Bundle, Card
+from revln.models.bundle import GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZER, TEXT, TOKENIZER, VISION
+from revln.train.checkpoint import load_into, tensors_of
+from revln.train.config import AlignConfig, JointConfig
+from revln.train.decoder import Decoder, DecoderSize
+from revln.train.efficientnet import Top
+from revln.train.export import completed, draft_bundle, measured, replaced
+from revln.train.generator_files import write_generator
+from revln.train.joint import SIZE_FILE, Joint, JointModel, joint_model
+from revln.train.language import LanguagePart
+from revln.train.onnx_files import Precision
+from revln.train.pairs import AlignData
+from revln.train.starting import Start
+from revln.train.towers import Towers
+
+__all__ = ["JointRun", "export_joint", "load_joint"]
+
+
+@dataclass(frozen=True, slots=True)
+class JointRun:
+    """A run that has ended.
+
+    Attributes:
+        config: of the run.
+        made_with: how its towers were trained before.
+        start: the towers that it began with.
+        model: its best weights, in evaluation mode.
+        tokenizer: of the generator.
+    """
+
+    config: JointConfig
+    made_with: AlignConfig
+    start: Start
+    model: JointModel
+    tokenizer: Tokenizer
+
+    def towers(self) -> Towers:
+        """The towers as the run has left them; the CNN of ``start`` is changed with them."""
+        towers = Towers(self.made_with, self.start.trunk, self.start.text.encoder)
+        load_into(towers, {**tensors_of(towers), **(self.start.weights or {})})
+        towers.image.load_state_dict(self.model.image.state_dict())
+        towers.text.projection.load_state_dict(self.model.text.state_dict())
+        Top(self.start.trunk, self.config.vision_blocks).load_state_dict(self.model.top.state_dict())
+        return towers.eval()
+
+
+def load_joint(run: Path, bundle: Bundle) -> JointRun:
+    """Reads a run.
+
+    Args:
+        run: its directory.
+        bundle: whose towers it began with.
+
+    Raises:
+        InputError: the directory holds no finished epoch of such a run, or it began with another bundle.
+    """
+    for name in ("config.json", Joint.weights_file, TOKENIZER, SIZE_FILE):
+        if not (run / name).exists():
+            raise InputError(f"{run / name}: missing: train first, with revln train joint --out {run}")
+    config = JointConfig(**json.loads((run / "config.json").read_text(encoding="utf-8")))
+    if config.start != bundle.card.id:
+        raise InputError(f"{run}: was trained on the towers of {config.start}, not of {bundle.card.id}: give those")
+    made_with, start = Start.of_bundle(bundle)
+    size = DecoderSize(**json.loads((run / SIZE_FILE).read_text(encoding="utf-8")))
+    tokenizer = Tokenizer.from_file(str(run / TOKENIZER))
+    model = joint_model(config, made_with, start, LanguagePart(Decoder(size, looks=True), tokenizer))
+    model.load_state_dict(load_file(run / Joint.weights_file))
+    return JointRun(config, made_with, start, model.eval(), tokenizer)
+
+
+def export_joint(
+    run: Path,
+    bundle: Bundle,
+    data: AlignData,
+    unrelated: Sequence[str],
+    golden_photos: Sequence[Path],
+    out: Path,
+    *,
+    vision_precision: Precision = "fp16",
+    text_precision: Precision = "int8",
+    generator_precision: Precision = "int8",
+) -> Card:
+    """Writes a bundle with the towers of a run and its generator. It replaces ``out`` only when it is complete.
+
+    Args:
+        run: directory of ``revln train joint``.
+        bundle: whose towers the run began with.
+        data: what the run was trained on; its dev photos calibrate the bundle and measure it.
+        unrelated: sentences that fit none of the dev photos.
+        golden_photos: photos that may be shipped.
+        out: directory of the bundle.
+        vision_precision: how the image tower's weights are stored.
+        text_precision: how the text tower's weights are stored.
+        generator_precision: how the generator's weights are stored.
+    """
+    trained = load_joint(run, bundle)
+    config = dataclasses.replace(trained.made_with, name=trained.config.name, version=trained.config.version)
+    towers = trained.towers()
+    with replaced(out) as directory:
+        model = draft_bundle(
+            bundle.directory, config, towers, directory, vision_precision, text_precision, trunk=trained.start.trunk
+        )
+        write_generator(
+            trained.model.generator, directory / GENERATOR_LOOK, directory / GENERATOR_SAY, generator_precision
+        )
+        trained.tokenizer.save(str(directory / GENERATOR_TOKENIZER))
+        stored = f"vision {vision_precision}, text {text_precision}, generator {generator_precision}"
+        metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+        numbers = {
+            "weights stored as": stored,
+            "captions of the dev split, greedy": max(metrics[1:], key=lambda line: line["score"]),
+        }
+        size = trained.model.generator.decoder.size
+        generator = {
+            "languages": trained.config.languages.split(),
+            "max_tokens": trained.config.max_tokens,
+            "recalled_tokens": trained.config.recalled_tokens,
+            "recalled": trained.config.recalled,
+            "likeness_weights": trained.model.generator.sharpness.exp().tolist(),
+            "layers": size.layers,
+            "key_heads": size.key_heads,
+            "head_width": size.head_width,
+            "towers": {name: model.card.files[name] for name in (VISION, TEXT)},
+            "training": dataclasses.asdict(trained.config),
+        }
+        own = {"name": "captions of the training split, for the generator", "terms": "Flickr8k: research use only"}
+        return completed(
+            model,
+            golden_photos,
+            directory,
+            **measured(model, data, unrelated, directory, numbers),
+            weights=bundle.card.weights,
+            data=(*bundle.card.data, own),
+            generator=generator,
+        )
