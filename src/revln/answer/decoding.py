@@ -149,7 +149,16 @@ def beam_search(speaker: Speaker, rows: int, first: int, decoding: Decoding) -> 
         here = row * beams
         if not own.found and looked is not None:  # cut off
             count = len(told[here])
-            own.found.append((0.0, Sentence(tuple(ids[here, 1:].tolist()), tuple(told[here]), looked[here] / count)))
+            own.found.append(
+                (
+                    0.0,
+                    Sentence(
+                        tuple(ids[here, 1:].tolist()),
+                        tuple(told[here]),
+                        np.divide(looked[here], count, dtype=np.float32),
+                    ),
+                )
+            )
     return [own.best() for own in ended]
 
 
