@@ -30,7 +30,7 @@ PUBLIC = [
     "index",
     "load_model",
 ]
-INDEX_AND_SEARCH = """
+USE = """
 import sys
 import revln
 
@@ -40,6 +40,9 @@ report = revln.index([folder], memory=memory)
 assert report.added == 2, report
 assert memory.search(text="red")[0].record.uri.endswith("red.jpg")
 assert revln.classify(folder + "/blue.jpg", memory=memory, labels=["red", "blue"]).text == "blue"
+assert revln.caption(folder + "/blue.jpg", memory=memory).text == "A blue photo."
+memory.add(image=folder + "/red.jpg", texts=["Ada on the wall"])
+assert revln.caption(folder + "/red.jpg", memory=memory).text == "Ada on the wall."
 """
 REPORT = f"""
 print("loaded:", *(name for name in {HEAVY!r} if sys.modules.get(name)))
@@ -69,14 +72,16 @@ def test_importing_every_public_name_loads_nothing_heavy() -> None:
     assert loaded_by("from revln import *") == []
 
 
-def test_indexing_searching_and_classifying_load_nothing_heavy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_indexing_searching_classifying_and_captioning_load_nothing_heavy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("REVLN_DATA", str(tmp_path / "data"))
     photos = tmp_path / "photos"
     photos.mkdir()
     for color in ("red", "blue"):
         Image.new("RGB", (64, 48), color).save(photos / f"{color}.jpg")
-    bundle = make_tiny_bundle(tmp_path / "tiny")
-    assert loaded_by(INDEX_AND_SEARCH, photos, tmp_path / "photos.revln", bundle) == []
+    bundle = make_tiny_bundle(tmp_path / "tiny", generator=True)
+    assert loaded_by(USE, photos, tmp_path / "photos.revln", bundle) == []
 
 
 def test_the_public_surface_is_exact() -> None:

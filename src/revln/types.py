@@ -369,6 +369,7 @@ class Answer:
         evidence: records used, most weighty first.
         none_weight: share of the answer that rests on no record.
         labels: all classes considered, best first (classification only).
+        language: of the text, such as ``en`` (captions only).
     """
 
     uri: str
@@ -378,6 +379,7 @@ class Answer:
     evidence: tuple[Evidence, ...] = ()
     none_weight: float = 1.0
     labels: tuple[LabelScore, ...] = ()
+    language: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; a classification names its ``text`` ``label``."""
@@ -387,6 +389,8 @@ class Answer:
             answer["labels"] = [label.to_dict() for label in self.labels]
         else:
             answer["abstained"] = self.abstained
+        if self.language is not None:
+            answer["lang"] = self.language
         return {
             **answer,
             "none_weight": round(self.none_weight, 6),

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import lance
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from revln.errors import MemoryStoreError, QueryError
 from revln.store import RecordTable, Row, UpsertCounts, VectorIndex
+from revln.store.columns import update_rows
 from revln.store.manifest import Manifest
 from revln.types import record_id
 
@@ -53,6 +55,28 @@ def test_a_record_comes_back_as_it_went_in(table: RecordTable, make_row: MakeRow
         "height": 480,
     }
     assert snapshot.thumbs(snapshot.row_ids()) == {0: b"webp"}
+
+
+def test_text_vectors_of_the_rows_that_have_some(table: RecordTable, make_row: MakeRow) -> None:
+    table.upsert([make_row("/1", texts={"a": (1.0,), "b": (0.0, 1.0)}), make_row("/2")])
+    table.upsert([make_row("/3", None, {"c": (0.6, 0.8)}, kind="text"), make_row("/4", texts={"d": (0.0, 0.0, 1.0)})])
+    table.delete("uri = '/4'")
+    found = table.snapshot.text_vectors(np.array([3, 2, 0, 1, 99], np.uint64))
+    assert {row: vectors.tolist() for row, vectors in found.items()} == {
+        0: [[1, 0, 0, 0], [0, 1, 0, 0]],
+        2: [pytest.approx([0.6, 0.8, 0, 0])],
+    }
+    assert all(vectors.dtype == np.float32 for vectors in found.values())
+    assert table.snapshot.text_vectors(np.array([1, 99], np.uint64)) == {}
+    assert table.snapshot.text_vectors(np.array([], np.uint64)) == {}
+
+
+def test_text_vectors_that_a_migration_has_still_to_make_are_none(table: RecordTable, make_row: MakeRow) -> None:
+    table.upsert([make_row(f"/{number}", texts={"a": (1.0,)}) for number in range(3)])
+    column = table.snapshot.manifest.text_column
+    nothing = pa.nulls(1, table.snapshot.dataset.schema.field(column).type)
+    update_rows(table.snapshot.dataset, pa.table({"_rowid": pa.array([1], pa.uint64()), column: nothing}))
+    assert set(table.refresh().text_vectors(np.arange(3, dtype=np.uint64))) == {0, 2}
 
 
 def test_an_unreadable_file_name_survives(table: RecordTable, make_row: MakeRow) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from revln.answer.classify import ClassificationSources, LabelSet, Neighbours, decide, fuse
-from revln.answer.decoding import Decoding, Sentence, beam_search, follow
+from revln.answer.decoding import Decoding, Sentence, decode, follow
 from revln.answer.evidence import rests_on
 
 __all__ = [
@@ -12,8 +12,8 @@ __all__ = [
     "LabelSet",
     "Neighbours",
     "Sentence",
-    "beam_search",
     "decide",
+    "decode",
     "follow",
     "fuse",
     "rests_on",

@@ -12,7 +12,7 @@ from revln.errors import QueryError
 from revln.protocols import Speaker
 from revln.types import Embedding
 
-__all__ = ["Decoding", "Sentence", "beam_search", "follow"]
+__all__ = ["Decoding", "Sentence", "decode", "follow"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Decoding:
         nucleus: draw among the likeliest tokens that together have this probability (Holtzman et al., ICLR 2020,
             arXiv 1904.09751); 0 takes the likeliest.
         temperature: of that.
-        seed: of that.
+        seed: of that; each sentence is drawn as if it were the only one.
     """
 
     most: int = 25
@@ -45,6 +45,8 @@ class Decoding:
                 f"nucleus {self.nucleus} and temperature {self.temperature}: the first is a share from 0 to 1, the "
                 "second is positive"
             )
+        if self.seed < 0:
+            raise QueryError(f"seed {self.seed}: give a number from 0 on")
         if self.nucleus and self.beams > 1:
             raise QueryError("sentences are drawn by chance one at a time: give beams=1 with nucleus")
 
@@ -71,7 +73,7 @@ class Sentence:
 
 @dataclass(slots=True)
 class _Ended:
-    """The best sentences of one row that have ended."""
+    """The sentences of one row that have ended, with their scores."""
 
     found: list[tuple[float, Sentence]] = field(default_factory=list)
 
@@ -90,26 +92,53 @@ def follow(speaker: Speaker, first: int, decoding: Decoding) -> Iterator[tuple[i
     Yields:
         Each token with its log-probability and the attention [s] that went with it; the end as well, if it comes.
     """
-    chance = np.random.default_rng(decoding.seed)
-    token, past = first, None
-    for _ in range(decoding.most):
-        said = speaker.say(np.array([[token]]), past)
-        log_probabilities, past = said.log_probabilities[0, -1], said.past
-        token = _choose(log_probabilities, decoding, chance)
-        yield token, float(log_probabilities[token]), said.looked[0, -1]
-        if token == speaker.end:
-            return
+    for tokens, log_probabilities, looked in _steps(speaker, 1, first, decoding):
+        yield int(tokens[0]), float(log_probabilities[0]), looked[0]
 
 
-def beam_search(speaker: Speaker, rows: int, first: int, decoding: Decoding) -> list[Sentence]:
-    """The likeliest sentence of each row that beam search finds.
+def decode(speaker: Speaker, rows: int, first: int, decoding: Decoding) -> list[Sentence]:
+    """A sentence of each row: the likeliest that beam search finds, or with one beam as ``follow`` says it.
 
     Args:
         speaker: what speaks, about ``rows`` things at once.
         rows: how many.
         first: token that the sentences begin with.
-        decoding: how wide and how long.
+        decoding: how they are found.
     """
+    if decoding.beams > 1:
+        return _beam_search(speaker, rows, first, decoding)
+    tokens, log_probabilities, looked = (
+        np.stack(parts, axis=1) for parts in zip(*_steps(speaker, rows, first, decoding), strict=True)
+    )
+    sentences = []
+    for row, said in enumerate(tokens.tolist()):
+        length = said.index(speaker.end) + 1 if speaker.end in said else len(said)
+        ids = tuple(token for token in said[:length] if token != speaker.end)
+        told = tuple(log_probabilities[row, :length].tolist())
+        sentences.append(Sentence(ids, told, looked[row, :length].mean(axis=0)))
+    return sentences
+
+
+def _steps(
+    speaker: Speaker, rows: int, first: int, decoding: Decoding
+) -> Iterator[tuple[npt.NDArray[np.int64], Embedding, Embedding]]:
+    """Token [rows] after token, their log-probabilities [rows] and attention [rows, s], until all rows have ended.
+
+    What a row says after its end is to be passed over.
+    """
+    chances = [np.random.default_rng(decoding.seed) for _ in range(rows)]
+    tokens, past, ended = np.full(rows, first), None, np.zeros(rows, bool)
+    for _ in range(decoding.most):
+        said = speaker.say(tokens[:, None], past)
+        past, last = said.past, said.log_probabilities[:, -1]
+        tokens = np.array([_choose(row, decoding, chance) for row, chance in zip(last, chances, strict=True)])
+        yield tokens, last[np.arange(rows), tokens], said.looked[:, -1]
+        ended |= tokens == speaker.end
+        if ended.all():
+            return
+
+
+def _beam_search(speaker: Speaker, rows: int, first: int, decoding: Decoding) -> list[Sentence]:
     beams = decoding.beams
     ids = np.full((rows * beams, 1), first)
     past = None
@@ -147,18 +176,10 @@ def beam_search(speaker: Speaker, rows: int, first: int, decoding: Decoding) -> 
             break
     for row, own in enumerate(ended):
         here = row * beams
-        if not own.found and looked is not None:  # cut off
-            count = len(told[here])
-            own.found.append(
-                (
-                    0.0,
-                    Sentence(
-                        tuple(ids[here, 1:].tolist()),
-                        tuple(told[here]),
-                        np.divide(looked[here], count, dtype=np.float32),
-                    ),
-                )
-            )
+        if looked is not None and not _is_done(own, totals[here], length, decoding):  # cut off
+            mean = np.divide(looked[here], length, dtype=np.float32)
+            sentence = Sentence(tuple(ids[here, 1:].tolist()), tuple(told[here]), mean)
+            own.found.append((totals[here] / length**decoding.length_penalty, sentence))
     return [own.best() for own in ended]
 
 
@@ -167,7 +188,7 @@ def _continued(
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """Parent, token and total [rows, beams] of the best continuations that do not end, the best first."""
     parents, chosen = np.zeros((len(sums), beams), np.int64), np.zeros((len(sums), beams), np.int64)
-    scores = np.zeros((len(sums), beams))
+    scores = np.full((len(sums), beams), -np.inf)  # of slots for which there is no continuation
     for row, places in enumerate(best):
         going = [place for place in places[np.argsort(-sums[row, places])] if place % vocabulary != end][:beams]
         for slot, place in enumerate(going):

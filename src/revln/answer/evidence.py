@@ -25,4 +25,4 @@ def rests_on(
     total = float(looked.sum()) or 1.0
     weights = [float(looked[entries == place].sum()) / total for place in range(len(hits))]
     evidence = [Evidence(hit, weight) for hit, weight in zip(hits, weights, strict=True)]
-    return tuple(sorted(evidence, key=lambda own: -own.weight)), 1.0 - sum(weights)
+    return tuple(sorted(evidence, key=lambda own: -own.weight)), max(0.0, 1.0 - sum(weights))

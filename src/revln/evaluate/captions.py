@@ -66,7 +66,7 @@ def evaluate_captions(
             list(described), memory=memory, model=model, lang=language, exclude_self=True, progress=progress, **options
         )
     )
-    spoken = language or "en"
+    spoken = next((answer.language for answer in answers if answer.language), "en")
     references = [[caption_tokens(text, spoken) for text in texts] for texts in described.values()]
     scores = caption_scores([caption_tokens(answer.text, spoken) for answer in answers], references)
     return CaptionScores(scores, len(answers))

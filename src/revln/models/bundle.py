@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 from revln.errors import BundleError
-from revln.models.card import Card, sha256_of
+from revln.models.card import CARD, Card, sha256_of
 
 __all__ = [
     "BACKGROUND",
@@ -47,8 +47,7 @@ class Bundle:
         self.directory = directory
         self.card = Card.read(directory)
         for name in _REQUIRED:
-            if name not in self.card.files:
-                raise BundleError(f"{directory / 'card.json'}: names no {name}: install or export the bundle again")
+            self.require(name)
         for name in self.card.files:
             if not (directory / name).is_file():
                 raise BundleError(f"{directory / name}: missing: install or export the bundle again")
@@ -59,9 +58,8 @@ class Bundle:
         Raises:
             BundleError: the file is not what the card says, or the card does not name it.
         """
+        self.require(name)
         path = self.directory / name
-        if not self.has(name):
-            raise BundleError(f"{self.directory / 'card.json'}: names no {name}: install or export the bundle again")
         try:
             found = sha256_of(path)
         except OSError as error:
@@ -69,6 +67,11 @@ class Bundle:
         if found != self.card.files[name]:
             raise BundleError(f"{path}: damaged, its SHA-256 is not the card's: install or export the bundle again")
         return path
+
+    def require(self, name: str) -> None:
+        """Raises ``BundleError`` if the card does not list a file."""
+        if not self.has(name):
+            raise BundleError(f"{self.directory / CARD}: names no {name}: install or export the bundle again")
 
     def has(self, name: str) -> bool:
         """Whether the card lists a file."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -13,7 +13,8 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from revln.errors import BundleError
-from revln.models.bundle import GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZER, Bundle
+from revln.models.bundle import GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZER, TEXT, VISION, Bundle
+from revln.models.card import CARD
 from revln.models.tower import open_session, run_session
 from revln.protocols import Speaker
 from revln.text import pad, without_stop
@@ -26,6 +27,8 @@ LOOK_INPUTS = ("grid", "whole", "words", "likenesses")
 SEEN = ("keys", "values", "bias", "copied", "copy_keys", "copy_bias", "shares")
 SAY_INPUTS = ("ids", "past", *SEEN)
 SAID = ("log_probabilities", "past_after", "looked")
+
+_DIGITS = 12  # of a SHA-256, as it is shown
 
 Array = npt.NDArray[Any]
 Ids = npt.NDArray[np.int64]
@@ -70,24 +73,64 @@ class BundleGenerator:
 
     Attributes:
         languages: that it speaks.
-        max_tokens: longest sentence.
+        max_tokens: longest sentence, beginning and end included.
         likeness_weights: of the likeness of an image to a record's picture and to its text, in recalling.
+
+    Raises:
+        BundleError: the card lacks something that is to be known of it, or it was trained with other towers.
     """
 
     def __init__(self, bundle: Bundle) -> None:
         self.bundle = bundle
         self._opening = threading.RLock()
+        for name in (GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZER):
+            bundle.require(name)
         facts = bundle.card.generator
-        self.languages: tuple[str, ...] = tuple(facts["languages"])
-        self.max_tokens = int(facts["max_tokens"])
-        weights = facts["likeness_weights"]
-        self.likeness_weights: tuple[float, float] = (float(weights[0]), float(weights[1]))
-        self._recalled_tokens = int(facts["recalled_tokens"])
-        self._past_shape: tuple[int, int, int] = (facts["layers"], facts["key_heads"], facts["head_width"])
+        try:
+            self.languages: tuple[str, ...] = tuple(facts["languages"])
+            if not self.languages:
+                raise ValueError("it speaks no language")
+            self.max_tokens = int(facts["max_tokens"])
+            picture, text = facts["likeness_weights"]
+            self.likeness_weights: tuple[float, float] = (float(picture), float(text))
+            self._recalled_tokens = int(facts["recalled_tokens"])
+            self._past_shape = (int(facts["layers"]), int(facts["key_heads"]), int(facts["head_width"]))
+            towers = {name: str(facts["towers"][name]) for name in (VISION, TEXT)}
+        except (KeyError, TypeError, ValueError) as error:
+            raise BundleError(
+                f"{bundle.directory / CARD}: says too little of the generator ({error}): install or export the bundle "
+                "again"
+            ) from error
+        self._refuse_other_towers(towers)
+
+    def _refuse_other_towers(self, trained_with: Mapping[str, str]) -> None:
+        """Raises ``BundleError`` if the bundle has other towers: the generator would see what is not there."""
+        files = self.bundle.card.files
+        others = [
+            f"{name} {digest[:_DIGITS]} and not {files[name][:_DIGITS]}"
+            for name, digest in trained_with.items()
+            if digest != files[name]
+        ]
+        if others:
+            raise BundleError(
+                f"{self.bundle.directory}: its generator was trained with {', '.join(others)}: put back the towers "
+                "that it was trained with, or train it on these with revln train joint"
+            )
 
     @cached_property
     def _sessions(self) -> tuple[Any, Any]:
-        return open_session(self.bundle.file(GENERATOR_LOOK)), open_session(self.bundle.file(GENERATOR_SAY))
+        return self._opened(GENERATOR_LOOK, LOOK_INPUTS, SEEN), self._opened(GENERATOR_SAY, SAY_INPUTS, SAID)
+
+    def _opened(self, name: str, inputs: Sequence[str], outputs: Sequence[str]) -> Any:
+        path = self.bundle.file(name)
+        session = open_session(path)
+        found = [tuple(value.name for value in values) for values in (session.get_inputs(), session.get_outputs())]
+        if set(found[0]) != set(inputs) or found[1] != tuple(outputs):
+            raise BundleError(
+                f"{path}: makes {', '.join(found[1])} of {', '.join(found[0])}, not {', '.join(outputs)} of "
+                f"{', '.join(inputs)}: export the bundle again"
+            )
+        return session
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:

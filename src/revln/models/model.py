@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageOps
 
-from revln.errors import ImageError
+from revln.errors import BundleError, ImageError
 from revln.images import open_image, to_rgb
 from revln.models.bundle import Bundle
 from revln.models.card import Card
@@ -127,7 +127,12 @@ class Model:
 
     def verify(self) -> list[str]:
         """Replays the golden inputs; a list of what is wrong, empty when all is well."""
-        return verify_bundle(self.encoder)
+        problems = verify_bundle(self.encoder)
+        try:
+            _ = self.generator
+        except BundleError as error:
+            problems.append(str(error))
+        return problems
 
     def _try_look_at(self, image: ImageLike) -> ImageEncoding | ImageError:
         try:

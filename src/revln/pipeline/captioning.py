@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from revln.answer import Decoding, Sentence, beam_search, rests_on
+from revln.answer import Decoding, Sentence, decode, rests_on
 from revln.config import RECALLED
 from revln.errors import BundleError, ImageError, QueryError
 from revln.models import BundleGenerator, ImageLike, Model, load_model
@@ -32,7 +33,7 @@ class Captioner:
         k: records to recall; 0 for none.
         language: of the captions; the generator's first when not given.
         exclude_self: leave out records of the photo itself.
-        decoding: how sentences are found.
+        decoding: how sentences are found; they are no longer than the generator has learnt.
 
     Raises:
         BundleError: the model has no generator.
@@ -58,7 +59,9 @@ class Captioner:
             raise QueryError(f"the model {model.id} does not speak {self.language!r}: choose from {spoken}")
         self._k, self._exclude_self = k, exclude_self
         self._searcher = None if memory is None or k == 0 else memory.searcher()
-        self._decoding = decoding or Decoding()
+        decoding = decoding or Decoding()
+        most = self._generator.max_tokens - 1  # which its beginning is one of
+        self._decoding = dataclasses.replace(decoding, most=min(decoding.most, most))
 
     def caption(self, seen: Sequence[tuple[str, ImageEncoding]]) -> list[Answer]:
         """Captions of encoded images, each given with its name."""
@@ -69,7 +72,7 @@ class Captioner:
             [own.texts for own in recalled],
             _padded([own.likenesses for own in recalled]),
         )
-        sentences = beam_search(
+        sentences = decode(
             self._generator.speaker(context), len(seen), self._generator.beginning(self.language), self._decoding
         )
         return [
@@ -80,7 +83,7 @@ class Captioner:
     def _answer(self, uri: str, sentence: Sentence, recalled: Recollection, entries: npt.NDArray[np.int64]) -> Answer:
         evidence, none = rests_on(recalled.hits, sentence.looked, entries)
         text = as_sentence(self._generator.decode(sentence.ids), self.language)
-        return Answer(uri, text, sentence.likelihood, evidence=evidence, none_weight=none)
+        return Answer(uri, text, sentence.likelihood, evidence=evidence, none_weight=none, language=self.language)
 
     def _recall(self, uri: str, seen: ImageEncoding) -> Recollection:
         searcher = self._searcher

@@ -14,6 +14,7 @@ from revln.types import Embedding, Hit, Modality, Record
 __all__ = ["Recollection", "recall"]
 
 _DEPTH = 4  # so many times as many records come into question as are recalled
+_SAYS_SOMETHING = "label IS NOT NULL OR array_length(texts) > 0"
 _TOGETHER = 0.5  # of a text that belongs to no picture: neither like it nor unlike
 
 
@@ -60,13 +61,7 @@ def recall(
         language: of the texts, where a record has several.
         excluded: records that are not to be recalled.
     """
-    nearest = [index.search(image, _DEPTH * k, modality).row_ids for modality in ("image", "text")]
-    rows = np.unique(np.concatenate(nearest))
-    kept = {
-        row: record
-        for row, record in view.records(rows).items()
-        if (record.texts or record.label) and not (excluded and excluded(record))
-    }
+    kept = _in_question(view, index, image, k, excluded)
     if not kept:
         return Recollection((), np.zeros((0, 2), np.float32))
     rows = np.array(sorted(kept), np.uint64)
@@ -88,6 +83,26 @@ def recall(
         chance = calibration.probability(image, np.array([score], np.float32), "image", stored)
         hits.append(Hit(rank, score, float(chance[0]), kept[row], score, text))
     return Recollection(tuple(hits), likenesses[order])
+
+
+def _in_question(
+    view: MemoryView, index: VectorSearch, image: Embedding, k: int, excluded: Callable[[Record], bool] | None
+) -> dict[int, Record]:
+    """Records that say something: those nearest by their pictures, and those nearest by their texts."""
+
+    def kept(rows: RowIds) -> dict[int, Record]:
+        return {
+            row: record
+            for row, record in view.records(rows).items()
+            if (record.texts or record.label) and not (excluded and excluded(record))
+        }
+
+    depth = _DEPTH * k
+    nearest = index.search(image, depth, "image").row_ids
+    pictures = kept(nearest)
+    if len(pictures) < k and len(nearest) == depth:  # pictures that say nothing have taken the places
+        pictures = kept(index.search(image, depth, "image", view.row_ids(_SAYS_SOMETHING)).row_ids)
+    return pictures | kept(index.search(image, depth, "text").row_ids)
 
 
 def _best(index: VectorSearch, image: Embedding, rows: RowIds) -> dict[int, float]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from revln.protocols import RowIds, VectorMatches
+from revln.store.rows import matrix, text_matrix
 from revln.store.snapshot import Snapshot
 from revln.types import Embedding, Modality
 
@@ -91,22 +92,15 @@ def vector_batches(snapshot: Snapshot, fragments: Sequence[lance.LanceFragment],
 def _image_block(column: pa.FixedSizeListArray, row_ids: RowIds, addresses: RowIds, dim: int) -> Block:
     present = column.is_valid().to_numpy(zero_copy_only=False)
     # ``flatten`` leaves out the values of null lists and copies nothing when there are none.
-    vectors = _matrix(column.flatten(), dim)
+    vectors = matrix(column.flatten(), dim)
     return Block(vectors, row_ids[present], addresses[present], np.arange(len(vectors)))
 
 
 def _text_block(column: pa.ListArray, row_ids: RowIds, addresses: RowIds, dim: int) -> Block:
-    lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
-    vectors = _matrix(column.flatten().flatten(), dim)
+    vectors, lengths = text_matrix(column, dim)
     starts = np.cumsum(lengths) - lengths
     present = lengths > 0
     return Block(vectors, row_ids[present], addresses[present], starts[present])
-
-
-def _matrix(values: pa.FloatArray, dim: int) -> Embedding:
-    # Lance hands out parts of its files as they lie there; NumPy multiplies what is not aligned without BLAS, which
-    # made a search sixty times slower.
-    return np.require(values.to_numpy().reshape(-1, dim), np.float32, ["ALIGNED", "C_CONTIGUOUS"])
 
 
 def contains(sorted_ids: RowIds, row_ids: RowIds) -> npt.NDArray[np.bool_]:

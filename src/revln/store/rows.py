@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from revln.errors import MemoryStoreError
@@ -17,7 +18,18 @@ from revln.store.schema import TEXT_COLUMN, record_schema
 from revln.store.words import clean, decode_uri, encode_uri, name_words, segmented
 from revln.types import Candidate, Embedding, PhotoMeta, Record, record_id
 
-__all__ = ["META_COLUMNS", "Row", "completed", "image_array", "record_from", "rows_to_arrow", "text_array", "utc_now"]
+__all__ = [
+    "META_COLUMNS",
+    "Row",
+    "completed",
+    "image_array",
+    "matrix",
+    "record_from",
+    "rows_to_arrow",
+    "text_array",
+    "text_matrix",
+    "utc_now",
+]
 
 META_COLUMNS = ("taken_at", "camera", "lat", "lon", "keywords", "width", "height", "indexed_at")
 
@@ -115,6 +127,19 @@ def text_array(vectors: Sequence[Embedding | None], dim: int) -> pa.ListArray:
     present = [np.asarray(rows, np.float32).ravel() for rows in vectors if rows is not None]
     values = np.concatenate([np.empty(0, np.float32), *present])
     return pa.ListArray.from_arrays(pa.array(offsets), pa.FixedSizeListArray.from_arrays(pa.array(values), dim))
+
+
+def text_matrix(column: pa.ListArray, dim: int) -> tuple[Embedding, npt.NDArray[np.int64]]:
+    """The caption vectors [n, dim] of all records one after the other, and how many each record has."""
+    lengths = column.value_lengths().fill_null(0).to_numpy(zero_copy_only=False).astype(np.int64)
+    return matrix(column.flatten().flatten(), dim), lengths
+
+
+def matrix(values: pa.FloatArray, dim: int) -> Embedding:
+    """Flat values as rows [n, dim]."""
+    # Lance hands out parts of its files as they lie there; NumPy multiplies what is not aligned without BLAS, which
+    # made a search sixty times slower.
+    return np.require(values.to_numpy().reshape(-1, dim), np.float32, ["ALIGNED", "C_CONTIGUOUS"])
 
 
 def record_from(values: Mapping[str, Any]) -> Record:

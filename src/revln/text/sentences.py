@@ -13,8 +13,8 @@ def without_stop(text: str) -> str:
 
 
 def as_sentence(text: str, language: str) -> str:
-    """A text that begins with a capital and ends with a full stop, in scripts that have them."""
+    """A text that begins with a capital and ends with a full stop if with no other mark, in scripts that have them."""
     text = without_stop(text)
-    if not text or text[-1] in "?!？！":
+    if not text:
         return text
-    return text[0].upper() + text[1:] + _STOPS.get(language, ".")
+    return text[0].upper() + text[1:] + ("" if text[-1] in "?!？！" else _STOPS.get(language, "."))
