@@ -3,12 +3,11 @@
 
 PYTHON ?= python3
 WORDNET ?= /usr/share/wordnet
-CEDICT ?= cedict.txt.gz
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
-.PHONY: help demo test lint base clean .has-data .has-dictionary
+.PHONY: help demo test lint base clean .has-data
 .DELETE_ON_ERROR:
 
 help:
@@ -39,19 +38,14 @@ lint: $(VENV)/.dev
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/mkdocs build --quiet --strict
 
-base: .has-data .has-dictionary $(VENV)/.train
-	$(BIN)/revln train distil --config configs/distil-bilingual.toml --data $(DATA) --dictionary $(WORDNET) \
-	  --chinese-dictionary $(CEDICT) --out runs/distil
+base: .has-data $(VENV)/.train
+	$(BIN)/revln train distil --config configs/distil-bilingual.toml --data $(DATA) --dictionary $(WORDNET) --out runs/distil
 	$(BIN)/revln train align --config configs/align-bilingual.toml --data $(DATA) --text runs/distil --out runs/base
 	$(BIN)/revln train export --run runs/base --data $(DATA) --unrelated benchmarks/no_match_queries.txt \
 	  --out src/revln/bundles/base
 
 .has-data:
 	@[ -d "$(DATA)" ] || { echo "error: DATA is '$(DATA)': call make base DATA=path/to/flickr8k" >&2; exit 1; }
-
-.has-dictionary:
-	@[ -f "$(CEDICT)" ] || { echo "error: CEDICT is '$(CEDICT)': get the text of CC-CEDICT from https://cc-cedict.org" \
-	  "and call make base CEDICT=path/to/it" >&2; exit 1; }
 
 clean:
 	rm -rf $(VENV) build demo dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -85,19 +85,7 @@ def dictionary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def chinese_dictionary(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A dictionary of ten entries in the form of CC-CEDICT."""
-    file = tmp_path_factory.mktemp("chinese") / "cedict.txt"
-    digits = "零一二三四五六七八九"
-    entries = [f"物{digit} 物{digit} [wu4] /thing number {number}/" for number, digit in enumerate(digits)]
-    file.write_text("\n".join(entries), encoding="utf-8")
-    return file
-
-
-@pytest.fixture(scope="session")
-def distilled(
-    caption_data, dictionary: Path, chinese_dictionary: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str, int], Path]:
+def distilled(caption_data, dictionary: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, int], Path]:
     """``distilled("gru", 1)`` gives the directory of a smoke run of ``revln train distil`` of that encoder."""
     from typer.testing import CliRunner
 
@@ -110,13 +98,68 @@ def distilled(
         out = runs / f"{encoder}-{layers}"
         config = runs / f"{out.name}.toml"
         config.write_text(f'encoder = "{encoder}"\nlayers = {layers}\nchinese_pieces = 500', encoding="utf-8")
-        options = ["--config", config, "--data", caption_data.images.parent, "--dictionary", dictionary]
-        options += ["--chinese-dictionary", chinese_dictionary, "--out", out]
+        options = ["--config", config, "--data", caption_data.images.parent, "--dictionary", dictionary, "--out", out]
         reply = CliRunner().invoke(app, ["distil", *map(str, options), "--smoke"], catch_exceptions=False)
         assert reply.exit_code == 0
         return out
 
     return run
+
+
+@pytest.fixture(scope="session")
+def bundle(caption_data, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle of colours, made by a training that changed the CNN, too; the run is ``runs/first`` beside it."""
+    import dataclasses
+
+    from revln.train.align import align
+    from revln.train.export import export, shipped_photos
+    from revln.train.starting import Start
+    from small_training import COLOURS
+
+    config = dataclasses.replace(COLOURS, epochs=3, vision_blocks=1)
+    root = tmp_path_factory.mktemp("start")
+    align(config, caption_data, root / "runs" / "first", start=Start.packaged(config))
+    unrelated = ["an electricity bill", "a map of the underground", "an x-ray", "a spreadsheet"]
+    export(root / "runs" / "first", caption_data, unrelated, shipped_photos(2), root / "bundle")
+    return root / "bundle"
+
+
+@pytest.fixture(scope="session")
+def language_run(caption_data, dictionary: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a run of ``revln train lm`` on the captions of colours; its configuration is beside it."""
+    from typer.testing import CliRunner
+
+    from revln.train.cli import app
+
+    out = tmp_path_factory.mktemp("languages") / "lm"
+    config = out.with_suffix(".toml")
+    size = "pieces = 300\nwidth = 32\nlayers = 2\nheads = 4\nkey_heads = 2\nhidden = 64"
+    learning = "epochs = 8\nbatch_size = 4\nrate = 1e-2\nweight_decay = 0\nema = 0.8"
+    config.write_text(f"{size}\n{learning}\n", encoding="utf-8")
+    options = ["--config", config, "--data", caption_data.images.parent, "--dictionary", dictionary, "--out", out]
+    reply = CliRunner().invoke(app, ["lm", *map(str, options)], catch_exceptions=False)
+    assert reply.exit_code == 0
+    return out
+
+
+@pytest.fixture(scope="session")
+def joint_run(caption_data, bundle: Path, language_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a run of ``revln train joint`` on the colours; its configuration is beside it."""
+    from typer.testing import CliRunner
+
+    from revln.train.cli import app
+
+    out = tmp_path_factory.mktemp("generators") / "joint"
+    config = out.with_suffix(".toml")
+    # The decoder learns anew, so that all that it says in the end was learnt here.
+    settings = 'name = "colours"\ndecoder = "scratch"\nviews = 2\nrecalled = 3\ncandidates = 6\nsmoothing = 0'
+    learning = "epochs = 8\nbatch_size = 2\nrate = 1e-2\ndropout = 0.1\nema = 0.8"
+    config.write_text(f"{settings}\n{learning}\n", encoding="utf-8")
+    options = ["--config", config, "--data", caption_data.images.parent, "--out", out]
+    options += ["--from", bundle, "--lm", language_run]
+    reply = CliRunner().invoke(app, ["joint", *map(str, options)], catch_exceptions=False)
+    assert reply.exit_code == 0
+    return out
 
 
 @pytest.fixture(scope="session")

@@ -30,14 +30,13 @@ _FIRST_HAN = "\u3400"
 _PARTNERS = 3  # the best ones, as far as they are at least half as good as the best of all
 
 
-def build_tokenizer(english: Iterable[str], chinese: Sequence[str], size: int, words: Sequence[str] = ()) -> Tokenizer:
+def build_tokenizer(english: Iterable[str], chinese: Sequence[str], size: int) -> Tokenizer:
     """A tokenizer for both languages.
 
     Args:
         english: pieces of a WordPiece vocabulary, ``##`` before those that continue a word.
         chinese: sentences to learn the Chinese pieces from.
         size: about how many Chinese pieces to learn; every character that occurs twice is kept besides.
-        words: of a Chinese dictionary; every character that occurs ten times is kept.
     """
     scores = {**dict.fromkeys((*_SPECIAL, *_BYTES), 0.0), _START: 3 * _PIECE}  # alone where nothing else begins a word
     for piece in sorted(english):  # for the same ids from run to run
@@ -45,7 +44,7 @@ def build_tokenizer(english: Iterable[str], chinese: Sequence[str], size: int, w
             # Of as many pieces the longer first ones: so nearly always cuts the greedy original.
             word = piece.removeprefix("##")
             scores[marked] = _PIECE + (3e-3 if word == piece else 1e-3) * len(word) ** 2
-    scores |= {**_characters(words, 10), **_chinese_pieces(chinese, size)}
+    scores |= _chinese_pieces(chinese, size)
     tokenizer = Tokenizer(models.Unigram(list(scores.items()), unk_id=_SPECIAL.index("<unk>"), byte_fallback=True))
     tokenizer.normalizer = normalizers.Sequence(
         [
@@ -108,16 +107,11 @@ def _chinese_pieces(sentences: Sequence[str], size: int) -> dict[str, float]:
     learnt.pre_tokenizer = pre_tokenizers.Split(Regex(_HAN), "removed", invert=True)
     trainer = trainers.UnigramTrainer(vocab_size=size, max_piece_length=_LONGEST, show_progress=False)
     learnt.train_from_iterator(sentences, trainer)
-    scores = _characters(sentences, 2)
+    counts = Counter(character for sentence in sentences for character in sentence if character >= _FIRST_HAN)
+    scores = dict.fromkeys((character for character, count in counts.items() if count > 1), _RARE)
     learnt_scores: list[tuple[str, float]] = json.loads(learnt.to_str())["model"]["vocab"]
     scores |= {piece: score for piece, score in learnt_scores if set(piece) <= scores.keys()}
     return dict(sorted(scores.items()))  # the trainer's own order differs from run to run
-
-
-def _characters(texts: Sequence[str], least: int) -> dict[str, float]:
-    """The Chinese characters that occur so many times at least."""
-    counts = Counter(character for text in texts for character in text if character >= _FIRST_HAN)
-    return {character: _RARE for character, count in sorted(counts.items()) if count >= least}
 
 
 def _partners(tokenizer: Tokenizer, pairs: Sequence[tuple[str, str]]) -> dict[int, list[int]]:

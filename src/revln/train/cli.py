@@ -31,7 +31,6 @@ def distil(
     dictionary: Annotated[
         Path | None, typer.Option(help="WordNet's database files, such as /usr/share/wordnet.")
     ] = None,
-    chinese_dictionary: Annotated[Path | None, typer.Option(help="Text of CC-CEDICT, also as .gz.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
     smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few texts.")] = False,
     as_json: JsonOption = False,
@@ -44,7 +43,7 @@ def distil(
     _log_to_stderr()
     bound = load_config(config, DistilConfig)
     result = run_distil(
-        bound, DistilData.in_folder(data, dictionary, chinese_dictionary), out, resume=resume, smoke=smoke
+        bound, DistilData.in_folder(data, dictionary), out, resume=resume, smoke=smoke
     )
     _report({"out": str(out), **result.to_dict()}, as_json)
 
@@ -181,7 +180,8 @@ def joint(
     bundle = open_bundle(start)
     bound = dataclasses.replace(load_config(config, JointConfig), start=bundle.card.id)
     made_with, begins = Start.of_bundle(bundle)
-    part = load_language_part(language_model, bound.dropout, looks=True, scratch=bound.decoder == "scratch")
+    scratch = bound.decoder == "scratch"
+    part = load_language_part(language_model, bound.dropout, looks=True, scratch=scratch, seed=bound.seed)
     result = run_joint(
         bound,
         made_with,

@@ -93,14 +93,14 @@ class StageConfig:
 class DistilConfig(StageConfig):
     """Teaching a small bilingual text encoder what MiniLM knows.
 
-    An epoch takes each pair of translations once, both sides, and some texts of each dictionary.
+    An epoch takes each pair of translations once, both sides, and some texts of the dictionary.
 
     Attributes:
         encoder: a Transformer that starts from some of MiniLM's layers, or a recurrent network.
         layers: of the encoder.
         dropout: of the encoder.
         rate: peak learning rate.
-        dictionary: texts of each dictionary an epoch.
+        dictionary: texts of the dictionary an epoch.
         chinese_pieces: about how many pieces Chinese is cut into; single characters are counted besides.
         max_tokens: longer texts are cut.
     """

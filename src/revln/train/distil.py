@@ -2,8 +2,8 @@
 
 For an English text the student gives MiniLM's vector of it, for a Chinese one MiniLM's vector of its translation
 (Reimers & Gurevych, EMNLP 2020, arXiv 2004.09813), or, for a caption that is no translation, the mean of the vectors of
-the English captions of its photo. The words and definitions of a dictionary are among the English texts, and the words
-of a Chinese one among the Chinese, so that words which no caption holds keep their meaning.
+the English captions of its photo. The words and definitions of a dictionary are among the English texts, so that words
+which no caption holds keep their meaning.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from revln.train.bilingual import build_tokenizer, starting_vectors
 from revln.train.cache import cached_array
 from revln.train.class_names import load_class_names
 from revln.train.config import DistilConfig
-from revln.train.dictionary import read_chinese_dictionary, read_dictionary
+from revln.train.dictionary import read_dictionary
 from revln.train.learner import ParameterGroup
 from revln.train.loop import Draw, Result, Stage, run
 from revln.train.progress import Progress
@@ -52,26 +52,19 @@ class DistilData:
         pairs: sentences and names in English and Chinese that say the same.
         english: further English texts.
         described: Chinese captions, each with the English captions of its photo.
-        words: of a Chinese dictionary, each after its English meaning.
     """
 
     pairs: Sequence[tuple[str, str]]
     english: Sequence[str]
     described: Sequence[tuple[Sequence[str], str]]
-    words: Sequence[tuple[str, str]] = ()
 
     @classmethod
-    def in_folder(
-        cls, folder: Path, dictionary: Path | None = None, chinese_dictionary: Path | None = None
-    ) -> DistilData:
+    def in_folder(cls, folder: Path, dictionary: Path | None = None) -> DistilData:
         """``parallel.en-zh.txt`` (CSV with the columns en and zh), and the training photos' captions in both languages.
-
-        Without dictionaries words outside the sentences stay unknown.
 
         Args:
             folder: of the data set.
-            dictionary: directory of WordNet's database files.
-            chinese_dictionary: text of CC-CEDICT.
+            dictionary: directory of WordNet's database files; without it words outside the sentences stay unknown.
 
         Raises:
             InputError: a file is missing or has other columns.
@@ -85,13 +78,11 @@ class DistilData:
         english, foreign = load_class_names(), load_class_names("zh")
         pairs += [(names[0], other) for names, others in zip(english, foreign, strict=True) for other in others]
         known = [name for names in english for name in names]
-        known += read_dictionary(dictionary) if dictionary else []
-        words = read_chinese_dictionary(chinese_dictionary) if chinese_dictionary else []
-        return cls(pairs, known, _described(folder), words)
+        return cls(pairs, known + (read_dictionary(dictionary) if dictionary else []), _described(folder))
 
     def cut(self, limit: int) -> DistilData:
         """The first few of each kind."""
-        return DistilData(self.pairs[:limit], self.english[:limit], self.described[:limit], self.words[:limit])
+        return DistilData(self.pairs[:limit], self.english[:limit], self.described[:limit])
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +121,12 @@ class Distil(Stage[nn.Module]):
         pairs = [data.pairs[i] for i in rng.permutation(len(data.pairs))]
         english = [data.english[i] for i in rng.permutation(len(data.english))]
         described = [data.described[i] for i in rng.permutation(len(data.described))]
-        words = [data.words[i] for i in rng.permutation(len(data.words))]
         vectors = _teach([left for left, _ in pairs] + english, cache)
         kinds = {
             "english": ([left for left, _ in pairs], vectors[: len(pairs)]),
             "chinese": ([right for _, right in pairs], vectors[: len(pairs)]),
             "dictionary": (english, vectors[len(pairs) :]),
             "described": ([right for _, right in described], _means([left for left, _ in described], cache)),
-            "words": ([right for _, right in words], _teach([left for left, _ in words], cache)),
         }
         split = {
             kind: _Lessons(token_ids(tokenizer, texts, config.max_tokens), own).split(_HELD_OUT)
@@ -148,8 +137,8 @@ class Distil(Stage[nn.Module]):
         self.held_out = {kind: dev for kind, (_, dev) in split.items() if dev.sentences}
         torch.manual_seed(config.seed)
         self.module = make_encoder(config.encoder, tokenizer.get_vocab_size(), config.layers, config.dropout)
-        pieces = starting_vectors(tokenizer, minilm.word_vectors(), [*pairs, *words])
-        self.module.start_from(minilm.load_pretrained(), torch.from_numpy(pieces))
+        words = starting_vectors(tokenizer, minilm.word_vectors(), pairs)
+        self.module.start_from(minilm.load_pretrained(), torch.from_numpy(words))
         self.steps = max(1, sum(self._share(kind) for kind in self.lessons) // config.batch_size)
 
     def groups(self) -> list[ParameterGroup]:
@@ -180,9 +169,9 @@ class Distil(Stage[nn.Module]):
         return {"score": round(sum(metrics.values()) / len(metrics), 2), **metrics}
 
     def _share(self, kind: str) -> int:
-        """Texts of an epoch: all pairs, but only so much of each dictionary, which is many times larger."""
+        """Texts of an epoch: all pairs, but only so much of a dictionary, which is many times larger."""
         count = len(self.lessons[kind].sentences)
-        return min(count, self.config.dictionary) if kind in {"dictionary", "words"} else count
+        return min(count, self.config.dictionary) if kind == "dictionary" else count
 
 
 def distil(config: DistilConfig, data: DistilData, out: Path, *, resume: bool = False, smoke: bool = False) -> Result:
@@ -205,9 +194,7 @@ def distil(config: DistilConfig, data: DistilData, out: Path, *, resume: bool = 
     file = out / TOKENIZER
     if not (resume and file.exists()):
         sentences = [right for _, right in (*data.pairs, *data.described)]
-        tokenizer = build_tokenizer(
-            minilm.load_tokenizer().get_vocab(), sentences, config.chinese_pieces, [word for _, word in data.words]
-        )
+        tokenizer = build_tokenizer(minilm.load_tokenizer().get_vocab(), sentences, config.chinese_pieces)
         save_tokenizer(tokenizer, out)
     return run(Distil(config, data, Tokenizer.from_file(str(file)), out.parent / "features"), directory)
 
@@ -230,15 +217,13 @@ def _means(groups: Sequence[Sequence[str]], cache: Path) -> Tensor:
     """Mean [n, 384] of MiniLM's vectors of the texts of each group, float16."""
     texts = list(dict.fromkeys(text for group in groups for text in group))
     places = {text: place for place, text in enumerate(texts)}
-    vectors = _teach(texts, cache).float()
+    vectors = _teach(texts, cache).float() if texts else torch.empty(0, minilm.WIDTH)
     means = [vectors[[places[text] for text in group]].mean(0) for group in groups]
     return torch.stack(means).half() if means else vectors.half()
 
 
 def _teach(texts: Sequence[str], cache: Path) -> Tensor:
     """MiniLM's unit vectors [n, 384] of texts, float16; read from ``cache`` where they were made before."""
-    if not texts:
-        return torch.empty(0, minilm.WIDTH).half()
     file = cache / f"minilm-{hashlib.blake2b(chr(0).join(texts).encode(), digest_size=12).hexdigest()}.npy"
 
     def read() -> npt.NDArray[np.float16]:

@@ -267,11 +267,8 @@ def _taught(config: AlignConfig) -> tuple[dict[str, str], ...]:
     if config.text == "minilm":
         return photos
     translations = {"name": "translations of captions, for the text encoder", "terms": "those of the captions"}
-    dictionaries = {
-        "name": "words and definitions, for the text encoder",
-        "terms": "those of the dictionaries (WordNet's licence; CC-CEDICT: CC BY-SA 4.0)",
-    }
-    return *photos, translations, dictionaries
+    dictionary = {"name": "words and definitions, for the text encoder", "terms": "those of the dictionary (WordNet)"}
+    return *photos, translations, dictionary
 
 
 def _measure(model: Model, data: AlignData, unrelated: Sequence[str]) -> tuple[BackgroundCalibration, dict[str, Any]]:
