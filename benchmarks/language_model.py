@@ -34,13 +34,13 @@ def main() -> None:
     config = load_config(CONFIG, LanguageConfig)
     with torch.inference_mode():
         measured = LanguageModel(config, data, part).evaluate(part.decoder.eval())
-    pieces = {kind: coded(part.tokenizer, texts, kind, config.max_tokens) for kind, texts in data.train.items()}
+    pieces = {kind: coded(part.tokenizer, texts, kind) for kind, texts in data.train.items()}
     vocabulary = part.tokenizer.get_vocab_size()
     everything = [sentence[1:-1] for own in pieces.values() for sentence in own]
     results = {}
     print(f"{'language':>10} {'model':>8} {'trigram':>8} {'of all text':>12}")
     for language, texts in data.dev.items():
-        held_out = [sentence[1:-1] for sentence in coded(part.tokenizer, texts, language, config.max_tokens)]
+        held_out = [sentence[1:-1] for sentence in coded(part.tokenizer, texts, language)]
         characters = sum(map(len, texts))
         own, all_text = (
             sum(map(Trigram(sentences, vocabulary).bits, held_out)) / characters

@@ -153,7 +153,7 @@ def joint_run(caption_data, bundle: Path, language_run: Path, tmp_path_factory: 
     config = out.with_suffix(".toml")
     # The decoder learns anew, so that all that it says in the end was learnt here.
     settings = 'name = "colours"\ndecoder = "scratch"\nviews = 2\nrecalled = 3\ncandidates = 6\nsmoothing = 0'
-    learning = "epochs = 8\nbatch_size = 2\nrate = 1e-2\ndropout = 0.1\nema = 0.8"
+    learning = "epochs = 12\nbatch_size = 2\nrate = 1e-2\ndropout = 0.1\nema = 0.8"
     config.write_text(f"{settings}\n{learning}\n", encoding="utf-8")
     options = ["--config", config, "--data", caption_data.images.parent, "--out", out]
     options += ["--from", bundle, "--lm", language_run]

@@ -7,16 +7,30 @@ from pathlib import Path
 import pytest
 
 from revln.errors import ConfigError
-from revln.train.config import AlignConfig, DistilConfig, StageConfig, VisionConfig, load_config
+from revln.train.config import (
+    AlignConfig,
+    DistilConfig,
+    JointConfig,
+    LanguageConfig,
+    StageConfig,
+    VisionConfig,
+    load_config,
+)
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
-STAGES: dict[str, type[StageConfig]] = {"align": AlignConfig, "distil": DistilConfig, "vision": VisionConfig}
+STAGES: dict[str, type[StageConfig]] = {
+    "align": AlignConfig,
+    "distil": DistilConfig,
+    "joint": JointConfig,
+    "lm": LanguageConfig,
+    "vision": VisionConfig,
+}
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
 def test_shipped_configs_bind(path: Path) -> None:
     """A file is called after the stage whose it is."""
-    config = load_config(path, STAGES[path.name.split("-")[0]])
+    config = load_config(path, STAGES[path.stem.split("-")[0]])
     assert config.name
     assert config.smoke().epochs <= 2
 
@@ -94,3 +108,15 @@ def test_a_stage_adds_fields_to_those_of_all(tmp_path: Path) -> None:
     assert config.smoke().epochs == 2
     with pytest.raises(ConfigError, match="expected bool"):
         OtherConfig(shuffle=1)  # type: ignore[arg-type]
+
+
+def test_language_models_whose_heads_do_not_fit() -> None:
+    with pytest.raises(ConfigError, match=r"heads = 8: width = 24 is not an even number for each"):
+        LanguageConfig(width=24, heads=8)
+    with pytest.raises(ConfigError, match=r"key_heads = 3: heads = 8 is not a multiple"):
+        LanguageConfig(key_heads=3)
+
+
+def test_more_texts_are_drawn_from_than_looked_at() -> None:
+    with pytest.raises(ConfigError, match=r"candidates = 4: fewer than recalled = 8"):
+        JointConfig(candidates=4)

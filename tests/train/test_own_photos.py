@@ -18,27 +18,16 @@ from revln.models.bundle import GOLDEN
 from revln.models.card import sha256_of
 from revln.sources import read_split
 from revln.train import efficientnet
-from revln.train.align import Align, align
+from revln.train.align import Align
 from revln.train.cli import app
-from revln.train.export import draft_bundle, export, load_run, shipped_photos
+from revln.train.export import draft_bundle, load_run
 from revln.train.features import Augmentation
 from revln.train.own_photos import fitting_config, own_data, with_changes
-from revln.train.pairs import AlignData
 from revln.train.run_directory import CHECKPOINT
 from revln.train.starting import Start
 from small_training import COLOURS
 
 CONFIG = dataclasses.replace(COLOURS, epochs=3, vision_blocks=1)
-UNRELATED = ["an electricity bill", "a map of the underground", "an x-ray", "a spreadsheet"]
-
-
-@pytest.fixture(scope="module")
-def bundle(caption_data: AlignData, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Made by a training that changed the CNN, too."""
-    root = tmp_path_factory.mktemp("start")
-    align(CONFIG, caption_data, root / "runs" / "first", start=Start.packaged(CONFIG))
-    export(root / "runs" / "first", caption_data, UNRELATED, shipped_photos(2), root / "bundle")
-    return root / "bundle"
 
 
 @pytest.fixture

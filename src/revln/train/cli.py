@@ -42,9 +42,7 @@ def distil(
 
     _log_to_stderr()
     bound = load_config(config, DistilConfig)
-    result = run_distil(
-        bound, DistilData.in_folder(data, dictionary), out, resume=resume, smoke=smoke
-    )
+    result = run_distil(bound, DistilData.in_folder(data, dictionary), out, resume=resume, smoke=smoke)
     _report({"out": str(out), **result.to_dict()}, as_json)
 
 

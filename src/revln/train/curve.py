@@ -30,7 +30,8 @@ def draw_curve(metrics: Path, out: Path, names: Sequence[str] = ()) -> None:
             axes.plot(*zip(*points, strict=True) if points else ([], []), marker=".", label=name.replace("_", " "))
         if panel == ("score",):
             axes.axhline(lines[0]["score"], color="grey", linestyle="--", label="score before training")
-        axes.legend(frameon=False, fontsize="small")
+        # Beside the curves: to look for the best place among them takes long.
+        axes.legend(frameon=False, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
         axes.grid(alpha=0.3)
     axes.set_xlabel("epoch")
     axes.xaxis.get_major_locator().set_params(integer=True)

@@ -15,7 +15,7 @@ __all__ = ["Inventor"]
 
 _COMMON = 120  # pieces that occur most are grammar rather than names
 _HAN_FIRST = "\u3400"
-_START = "▁"
+_STARTS = ("▁", "Ġ")  # of our own tokenizer, and of those that cut bytes
 
 
 class Inventor:
@@ -34,7 +34,7 @@ class Inventor:
             for own in texts
             for number, _ in Counter(piece for text in own for piece in text).most_common(_COMMON)
         }
-        starts = [number for name, number in pieces if name.startswith(_START) and name[1:].isalpha()]
+        starts = [number for name, number in pieces if name.startswith(_STARTS) and name[1:].isalpha()]
         self._parts = [number for name, number in pieces if name.isascii() and name.isalpha() and len(name) < 5]
         self._starts = [number for number in starts if len(names[number][0]) < 6]
         self._han = [number for name, number in pieces if name >= _HAN_FIRST and name.isalpha()]

@@ -120,6 +120,10 @@ class Joint(Stage[JointModel]):
         self.headline = tuple(f"{language}_CIDEr" for language in self.languages)
         self.module = joint_model(config, made_with, start, part)
         train, dev = (data.read(split, self.languages, limit) for split in (data.train, data.dev))
+        for split, photos in ((data.train, train), (data.dev, dev)):
+            for language in self.languages:
+                if not any(texts[language] for texts in photos.values()):
+                    raise InputError(f"{split}: none of its photos has a caption in {language!r}: change languages")
         transform = Transform(made_with.image_size, made_with.max_aspect)
 
         def seen(names: Sequence[str], view: int) -> Features:
@@ -144,7 +148,15 @@ class Joint(Stage[JointModel]):
             for language in self.languages
             for said in [[text for texts in train.values() for text in texts[language]]]
         }
-        self.reward = {language: Cider(self.train.references[language]) for language in self.languages}
+        self.pooled = self.train.views[0].pooled
+        self.reward = {
+            language: Cider([own for own in self.train.references[language] if own]) for language in self.languages
+        }
+        # Of each photo among those that have captions.
+        self.places = {
+            language: np.cumsum([bool(own) for own in self.train.references[language]]) - 1
+            for language in self.languages
+        }
         self.inventor = Inventor(part.tokenizer, [own.words for own in self.memory.values()])
         self.steps = max(1, len(train) // config.batch_size)
 
@@ -184,8 +196,13 @@ class Joint(Stage[JointModel]):
         ]
 
     def losses(self, draw: Draw) -> Iterator[Tensor]:
+        with torch.no_grad():
+            self.pooled = self._pooled(self.module)
         found = self._candidates(self.module, self.train, own=True) if self.config.memory_share else None
         self.module.train()
+        if self.config.retriever == "frozen":  # so that it finds in training what it finds later
+            self.module.image.eval()
+            self.module.text.eval()
         size, order = self.config.batch_size, draw.numpy.permutation(len(self.train.fitting))
         for step in range(self.steps):
             photos = order[step * size : (step + 1) * size]
@@ -197,25 +214,38 @@ class Joint(Stage[JointModel]):
             queries = self._queries(grid)
             total = grid.new_zeros(())
             for language in self.languages:
-                drawn = self._draw(photos, language, found, draw)
+                told = np.flatnonzero([bool(self.train.captions[language][photo]) for photo in photos])
+                if not len(told):
+                    continue
+                own, asked = photos[told], queries[torch.from_numpy(told)]
+                drawn = self._draw(own, language, found, draw)
                 loss = self._likelihood if self.config.objective == "likelihood" else self._reward
-                total = total + loss(grid, queries, photos, language, drawn, draw)
+                total = total + loss(grid[torch.from_numpy(told)], asked, own, language, drawn, draw)
                 if self.config.retriever == "trained":
-                    total = total + self.config.contrast_weight * self._contrast(queries, photos, language, draw)
+                    total = total + self.config.contrast_weight * self._contrast(asked, own, language, draw)
             yield total / len(self.languages)
 
     def evaluate(self, module: JointModel) -> Metrics:
-        """Scores of greedy captions of the dev photos, memory on and off; ``score`` is the sum of the CIDEr."""
-        found = self._candidates(module, self.dev, own=False)
+        """Scores of greedy captions of the dev photos, memory on and off; ``score`` is the sum of the CIDEr.
+
+        A generator that was trained without a memory is measured without.
+        """
+        self.pooled = self._pooled(module)
+        found = self._candidates(module, self.dev, own=False) if self.config.memory_share else None
         metrics = Metrics()
         for language in self.languages:
-            on, off = (self._said(module, language, own) for own in (found[language], None))
-            references = self.dev.references[language]
-            scores = caption_scores(on, references)
-            metrics[f"{language}_CIDEr"] = round(scores["CIDEr"], 2)
-            metrics[f"{language}_BLEU-4"] = round(scores["BLEU-4"], 2)
-            metrics[f"{language}_CIDEr_off"] = round(caption_scores(off, references)["CIDEr"], 2)
+            off = self._scores(module, language, None)
+            on = off if found is None else self._scores(module, language, found[language])
+            metrics[f"{language}_CIDEr"] = round(on["CIDEr"], 2)
+            metrics[f"{language}_BLEU-4"] = round(on["BLEU-4"], 2)
+            metrics[f"{language}_CIDEr_off"] = round(off["CIDEr"], 2)
         return {"score": round(sum(metrics[name] for name in self.headline), 2), **metrics}
+
+    def _scores(self, module: JointModel, language: str, found: npt.NDArray[np.int64] | None) -> dict[str, float]:
+        """Those of the dev photos that have captions to compare with."""
+        said, references = self._said(module, language, found), self.dev.references[language]
+        told = [row for row, own in enumerate(references) if own]
+        return caption_scores([said[row] for row in told], [references[row] for row in told])
 
     def _grid(self, maps: Tensor) -> Tensor:
         if not self.config.vision_blocks:
@@ -227,11 +257,19 @@ class Joint(Stage[JointModel]):
         with torch.set_grad_enabled(self.config.retriever == "trained" or bool(self.config.vision_blocks)):
             return self.module.images(grid)
 
+    def _pooled(self, module: JointModel) -> Tensor:
+        """Features of the memory's photos, as the CNN gives them now."""
+        first = self.train.views[0]
+        if not self.config.vision_blocks:
+            return first.pooled
+        starts = range(0, len(first.inputs), _ROWS)
+        return torch.cat([module.top.pooled(first.inputs[start : start + _ROWS]) for start in starts])
+
     @torch.inference_mode()
     def _candidates(self, module: JointModel, photos: _Photos, *, own: bool) -> dict[str, npt.NDArray[np.int64]]:
         """Number of the texts in question for each photo, by language."""
         module.eval()
-        images = _in_parts(module, self.train.views[0].inputs)
+        images = module.image(self.pooled)[0]
         queries = images if own else _in_parts(module, photos.views[0].inputs)
         weights = module.generator.sharpness.exp()
         # Texts have no visual part, which a photo's vector has behind the shared one.
@@ -281,7 +319,7 @@ class Joint(Stage[JointModel]):
         ids = torch.from_numpy(pad([sentence for own in words for sentence in own])[0])
         with torch.set_grad_enabled(torch.is_grad_enabled() and self.config.retriever == "trained"):
             owners = torch.from_numpy(texts.owners)[rows.flatten()]
-            images = module.image(self.train.views[0].pooled[owners])[0].reshape(*rows.shape, -1)
+            images = module.image(self.pooled[owners])[0].reshape(*rows.shape, -1)
             said = module.texts(texts.sentences[rows.flatten()]).reshape(*rows.shape, -1)
             shared = queries[:, None, : said.shape[-1]]
             likenesses = torch.stack([(queries[:, None] * images).sum(-1), (shared * said).sum(-1)], -1)
@@ -338,7 +376,8 @@ class Joint(Stage[JointModel]):
                 ids = say(generator, seen, first, self.config.max_tokens, count, draw.torch)
             told, _ = generator.likelihood(ids, seen)
         spoken = [caption_tokens(text, language) for text in self._written(ids)]
-        scores = self.reward[language].scores(spoken, np.repeat(photos, count).tolist()).reshape(-1, count)
+        about = np.repeat(self.places[language][photos], count).tolist()
+        scores = self.reward[language].scores(spoken, about).reshape(-1, count)
         others = (scores.sum(1, keepdims=True) - scores) / max(count - 1, 1)
         gain = torch.from_numpy(scores - others).float().reshape(-1, 1)
         there = ids[:, 1:] > 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from revln.train.config import LanguageConfig
 from revln.train.decoder import Decoder, DecoderSize
 from revln.train.dictionary import read_dictionary
 from revln.train.learner import ParameterGroup
+from revln.train.llama import load_smollm2
 from revln.train.loop import Draw, Result, Stage, run
 from revln.train.pairs import AlignData
 from revln.train.run_directory import Metrics, RunDirectory
@@ -30,6 +32,7 @@ from revln.train.text_encoders import Sentences, save_tokenizer
 from revln.train.word_pieces import learn_word_pieces
 
 __all__ = [
+    "SIZE_FILE",
     "WEIGHTS_FILE",
     "LanguageData",
     "LanguageModel",
@@ -37,11 +40,11 @@ __all__ = [
     "coded",
     "lm",
     "load_language_part",
-    "size_of",
     "special_token",
 ]
 
 WEIGHTS_FILE = "decoder.safetensors"
+SIZE_FILE = "decoder.json"
 _SMOKE_TEXTS = 200
 _DICTIONARY = "text"
 
@@ -62,6 +65,8 @@ class LanguageData:
     def in_folder(cls, folder: Path, dictionary: Path | None = None, files: Sequence[Path] = ()) -> LanguageData:
         """The captions of a folder laid out like Flickr8k, those of training photos with their translations.
 
+        Captions are without the full stop, as the generator is to say them.
+
         Args:
             folder: of the data set.
             dictionary: directory of WordNet's database files.
@@ -76,20 +81,21 @@ class LanguageData:
         translated = source.read_translations(languages)
         said = {
             language: [
-                text for name, texts in train.items() for text in (*texts[language], *translated[name][language])
+                without_stop(text)
+                for name, texts in train.items()
+                for text in (*texts[language], *translated[name][language])
             ]
+            for language in languages
+        }
+        held_out = {
+            language: [without_stop(text) for texts in dev.values() for text in texts[language]]
             for language in languages
         }
         said[_DICTIONARY] = (read_dictionary(dictionary) if dictionary else []) + [
             line for file in files for line in _lines(file)
         ]
-        return cls(
-            {kind: texts for kind, texts in said.items() if texts},
-            {
-                language: [without_stop(text) for texts in dev.values() for text in texts[language]]
-                for language in languages
-            },
-        )
+        known, measured = ({kind: texts for kind, texts in own.items() if texts} for own in (said, held_out))
+        return cls(known, measured)
 
     def cut(self, limit: int) -> LanguageData:
         """The first few of each kind."""
@@ -122,7 +128,7 @@ class LanguageModel(Stage[Decoder]):
         self.headline = tuple(_bits(language) for language in data.dev)
         most = config.max_tokens
         self.train = {kind: coded(part.tokenizer, texts, kind, most) for kind, texts in data.train.items()}
-        self.dev = {kind: coded(part.tokenizer, texts, kind, most) for kind, texts in data.dev.items()}
+        self.dev = {kind: coded(part.tokenizer, texts, kind) for kind, texts in data.dev.items()}
         self.characters = {kind: sum(map(len, texts)) for kind, texts in data.dev.items()}
         self.steps = max(1, sum(self._share(kind) for kind in self.train) // config.batch_size)
 
@@ -135,9 +141,11 @@ class LanguageModel(Stage[Decoder]):
             for kind, sentences in self.train.items()
             for place in draw.numpy.permutation(len(sentences))[: self._share(kind)].tolist()
         ]
-        # Like lengths together, so that no batch is mostly padding; the batches themselves come in any order.
-        chosen.sort(key=lambda sentence: (len(sentence), draw.numpy.random()))
         size = self.config.batch_size
+        # What fills no batch is left out by chance, whatever its length. Like lengths come together, so that no batch
+        # is mostly padding; the batches themselves come in any order.
+        kept = draw.numpy.permutation(len(chosen))[: self.steps * size].tolist()
+        chosen = sorted((chosen[place] for place in kept), key=len)
         for step in draw.numpy.permutation(self.steps).tolist():
             logits, targets = self._read(self.module, chosen[step * size : (step + 1) * size])
             yield F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=0)
@@ -171,12 +179,12 @@ class LanguageModel(Stage[Decoder]):
         return min(count, self.config.dictionary) if kind == _DICTIONARY else count
 
 
-def coded(tokenizer: Tokenizer, texts: Sequence[str], kind: str, most: int) -> Sentences:
+def coded(tokenizer: Tokenizer, texts: Sequence[str], kind: str, most: int | None = None) -> Sentences:
     """Token ids of texts between their beginning and their end, at most ``most`` in all."""
     first, last = (special_token(tokenizer, name) for name in (beginning(kind), END))
     tokenizer.no_truncation()
     return [
-        [first, *coding.ids[: most - 2], last]
+        [first, *coding.ids[: None if most is None else most - 2], last]
         for coding in tokenizer.encode_batch(list(texts), add_special_tokens=False)
     ]
 
@@ -210,34 +218,50 @@ def lm(config: LanguageConfig, data: LanguageData, out: Path, *, resume: bool = 
     if smoke:
         config, data = config.smoke(), data.cut(_SMOKE_TEXTS)
     directory = RunDirectory(out, config, resume=resume)
-    part = _begin(config, data, out, resume=resume)
-    return run(LanguageModel(config, data, part), directory)
+    stage = LanguageModel(config, data, _begin(config, data, out, resume=resume))
+    if not directory.history:
+        size = json.dumps(dataclasses.asdict(stage.module.size), indent=1)
+        (out / SIZE_FILE).write_text(size + "\n", encoding="utf-8")
+    return run(stage, directory)
 
 
-def load_language_part(run_directory: Path, dropout: float, *, looks: bool, scratch: bool = False) -> LanguagePart:
-    """What ``revln train lm`` has made; what looks at a context is new, and with ``scratch`` all but the tokenizer.
+def load_language_part(
+    run_directory: Path, dropout: float, *, looks: bool, scratch: bool = False, seed: int = 0
+) -> LanguagePart:
+    """What ``revln train lm`` has made.
+
+    Args:
+        run_directory: of the run.
+        dropout: of the decoder.
+        looks: whether it looks at a context; its weights for that are new.
+        scratch: whether all but the tokenizer is new.
+        seed: of what is new.
 
     Raises:
         InputError: the directory holds no finished epoch of such a run.
     """
-    for name in ("config.json", WEIGHTS_FILE, TOKENIZER):
+    for name in (SIZE_FILE, WEIGHTS_FILE, TOKENIZER):
         if not (run_directory / name).exists():
             raise InputError(f"{run_directory / name}: missing: make it with revln train lm --out {run_directory}")
-    config = LanguageConfig(**json.loads((run_directory / "config.json").read_text(encoding="utf-8")))
-    tokenizer = Tokenizer.from_file(str(run_directory / TOKENIZER))
-    decoder = Decoder(size_of(config, tokenizer), dropout, looks=looks)
+    size = DecoderSize(**json.loads((run_directory / SIZE_FILE).read_text(encoding="utf-8")))
+    torch.manual_seed(seed)
+    decoder = Decoder(size, dropout, looks=looks)
     if not scratch:
         decoder.load_state_dict(load_file(run_directory / WEIGHTS_FILE), strict=not looks)
-    return LanguagePart(decoder, tokenizer)
+    return LanguagePart(decoder, Tokenizer.from_file(str(run_directory / TOKENIZER)))
 
 
-def size_of(config: LanguageConfig, tokenizer: Tokenizer) -> DecoderSize:
-    """The size that a configuration asks for."""
+def _size_of(config: LanguageConfig, tokenizer: Tokenizer) -> DecoderSize:
     vocabulary = tokenizer.get_vocab_size()
     return DecoderSize(vocabulary, config.width, config.layers, config.heads, config.key_heads, config.hidden)
 
 
 def _begin(config: LanguageConfig, data: LanguageData, out: Path, *, resume: bool) -> LanguagePart:
+    torch.manual_seed(config.seed)
+    if config.start == "smollm2":
+        decoder, tokenizer = load_smollm2(config.dropout)
+        save_tokenizer(tokenizer, out)
+        return LanguagePart(decoder, tokenizer)
     file = out / TOKENIZER
     if not (resume and file.exists()):
         # Captions count three times: the dictionary is larger, and the model is to speak like them.
@@ -248,8 +272,7 @@ def _begin(config: LanguageConfig, data: LanguageData, out: Path, *, resume: boo
     tokenizer = Tokenizer.from_file(str(file))
     if tokenizer.token_to_id(PAD) != 0:
         raise InputError(f"{file}: padding is not its first token: train again into another directory")
-    torch.manual_seed(config.seed)
-    return LanguagePart(Decoder(size_of(config, tokenizer), config.dropout), tokenizer)
+    return LanguagePart(Decoder(_size_of(config, tokenizer), config.dropout), tokenizer)
 
 
 def _bits(language: str) -> str:

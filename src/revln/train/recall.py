@@ -48,7 +48,7 @@ def candidates(
     count: int,
     own: Sequence[int] | None = None,
 ) -> npt.NDArray[np.int64]:
-    """The texts that fit best [n, count], the best first, one of each photo.
+    """The texts that fit best [n, count], the best first, one of each photo; -1 where no other photo has a text.
 
     Args:
         queries: images that are asked with [n, dim].
@@ -68,15 +68,15 @@ def candidates(
             alike[torch.arange(len(asked)), torch.tensor(own[start : start + _CHUNK])] = _NEVER
         fitting = weights[1] * (asked @ texts.T)
         best = torch.full_like(alike, _NEVER).scatter_reduce(1, belongs.expand(len(asked), -1), fitting, "amax")
-        photos = (alike + best).topk(min(count, len(images))).indices
+        scores, photos = (alike + best).topk(min(count, len(images)))
         # Of each of these photos the text that gave it its score.
         first = torch.searchsorted(belongs, torch.arange(len(images)))
         last = torch.searchsorted(belongs, torch.arange(len(images)), right=True)
         for row, kept in enumerate(photos.tolist()):
             chosen = [
                 int(first[photo] + fitting[row, first[photo] : last[photo]].argmax())
-                for photo in kept
-                if last[photo] > first[photo]
+                for photo, score in zip(kept, scores[row].tolist(), strict=True)
+                if score > _NEVER / 2
             ]
-            found.append(np.resize(chosen, count))
+            found.append(np.resize(chosen or [-1], count))
     return np.array(found, np.int64)
