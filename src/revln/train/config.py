@@ -307,6 +307,7 @@ class JointConfig(StageConfig):
         candidates: of as many, found once an epoch, those that a batch looks at are drawn.
         memory_share: of the photos in a batch that look at the memory; the others learn to do without. 0 trains a
             generator without retrieval.
+        foreign: share of the batches that look at texts in another language than that of the captions.
         invented: share of the photos in a batch for which one word is replaced by an invented one, in the captions
             and in what is recalled, so that the generator learns to take names from the memory.
         smoothing: of the targets.
@@ -332,6 +333,7 @@ class JointConfig(StageConfig):
     recalled: Count = 8
     candidates: Count = 16
     memory_share: Annotated[float, Range(0, 1.0001)] = 0.85
+    foreign: Share = 0.1
     invented: Share = 0.1
     smoothing: Share = 0.1
     dropout: Share = 0.2

@@ -18,12 +18,11 @@ from torch.nn import functional as F
 
 from revln.train.decoder import Context, Decoder, RMSNorm
 
-__all__ = ["LIKENESSES", "Generator", "Recalled", "Said", "Seen"]
+__all__ = ["Generator", "Recalled", "Said", "Seen"]
 
-LIKENESSES = 2  # cosine of the image to the record's image, and to the text
 _MASKED = -1e4
 _LEAST = 1e-9
-_SHARPNESS = 20.0  # of the retriever at the start: cosines differ by a few hundredths
+_SHARPNESS = (20.0, 70.0)  # of the likenesses at the start: what brings the best captions up, see benchmarks/README.md
 
 
 class Recalled(NamedTuple):
@@ -91,7 +90,7 @@ class Generator(nn.Module):
         self.whole = nn.Linear(joint_width, width)
         self.none = nn.Parameter(0.02 * torch.randn(width))
         self.none_score = nn.Parameter(torch.tensor(8.0))
-        self.sharpness = nn.Parameter(torch.full((LIKENESSES,), math.log(_SHARPNESS)))
+        self.sharpness = nn.Parameter(torch.tensor(_SHARPNESS).log())
         # Neighbours of a word tell what comes before it, which copying goes by.
         self.neighbours = nn.Conv1d(width, width, 3, padding=1)
         self.mixed = nn.Linear(width, width)

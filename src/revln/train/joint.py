@@ -26,7 +26,7 @@ from revln.errors import InputError
 from revln.images import Transform
 from revln.metrics import Cider, caption_scores
 from revln.text import caption_tokens, pad, without_stop
-from revln.text.special import beginning
+from revln.text.special import END, beginning
 from revln.train.checkpoint import load_into, tensors_of
 from revln.train.config import AlignConfig, JointConfig
 from revln.train.efficientnet import Top
@@ -87,6 +87,27 @@ class _Photos:
     fitting: npt.NDArray[np.bool_]
     captions: Mapping[str, Sequence[Sentences]]
     references: Mapping[str, Sequence[Sequence[Sequence[str]]]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Photos of a step that have captions in a language.
+
+    Attributes:
+        language: of the captions.
+        photos: numbers of the photos [n].
+        grid: what the CNN gives [n, c, h, w].
+        queries: their embeddings [n, dim + visual dim].
+        memory: language of the texts that they look at.
+        drawn: numbers of these texts [n, k], the best first; -1 for none.
+    """
+
+    language: str
+    photos: npt.NDArray[np.int64]
+    grid: Tensor
+    queries: Tensor
+    memory: str
+    drawn: npt.NDArray[np.int64]
 
 
 class Joint(Stage[JointModel]):
@@ -150,7 +171,8 @@ class Joint(Stage[JointModel]):
         }
         self.pooled = self.train.views[0].pooled
         self.reward = {
-            language: Cider([own for own in self.train.references[language] if own]) for language in self.languages
+            language: Cider([list(map(_with_end, own)) for own in self.train.references[language] if own])
+            for language in self.languages
         }
         # Of each photo among those that have captions.
         self.places = {
@@ -217,12 +239,13 @@ class Joint(Stage[JointModel]):
                 told = np.flatnonzero([bool(self.train.captions[language][photo]) for photo in photos])
                 if not len(told):
                     continue
-                own, asked = photos[told], queries[torch.from_numpy(told)]
-                drawn = self._draw(own, language, found, draw)
+                rows, own, memory = torch.from_numpy(told), photos[told], self._memory_of(language, draw)
+                drawn = self._draw(own, memory, found, draw)
+                batch = _Batch(language, own, grid[rows], queries[rows], memory, drawn)
                 loss = self._likelihood if self.config.objective == "likelihood" else self._reward
-                total = total + loss(grid[torch.from_numpy(told)], asked, own, language, drawn, draw)
+                total = total + loss(batch, draw)
                 if self.config.retriever == "trained":
-                    total = total + self.config.contrast_weight * self._contrast(asked, own, language, draw)
+                    total = total + self.config.contrast_weight * self._contrast(batch, draw)
             yield total / len(self.languages)
 
     def evaluate(self, module: JointModel) -> Metrics:
@@ -286,6 +309,11 @@ class Joint(Stage[JointModel]):
             for language, texts in self.memory.items()
         }
 
+    def _memory_of(self, language: str, draw: Draw) -> str:
+        """The language of the texts that captions in a language rest on: mostly the same."""
+        others = [other for other in self.languages if other != language]
+        return str(draw.numpy.choice(others)) if others and draw.numpy.random() < self.config.foreign else language
+
     def _draw(
         self,
         photos: npt.NDArray[np.int64],
@@ -329,19 +357,11 @@ class Joint(Stage[JointModel]):
         shared = queries[:, : module.text.linear.out_features].detach()
         return module.generator.look(grid.flatten(2).transpose(1, 2), F.normalize(shared, dim=-1), recalled)
 
-    def _likelihood(
-        self,
-        grid: Tensor,
-        queries: Tensor,
-        photos: npt.NDArray[np.int64],
-        language: str,
-        drawn: npt.NDArray[np.int64],
-        draw: Draw,
-    ) -> Tensor:
-        config, texts = self.config, self.memory[language]
+    def _likelihood(self, batch: _Batch, draw: Draw) -> Tensor:
+        config, texts = self.config, self.memory[batch.memory]
         said, words = [], []
-        for photo, places in zip(photos, drawn.tolist(), strict=True):
-            own = self.train.captions[language][photo]
+        for photo, places in zip(batch.photos, batch.drawn.tolist(), strict=True):
+            own = self.train.captions[batch.language][photo]
             captions = [own[int(place)] for place in draw.numpy.integers(len(own), size=config.captions)]
             recalled = [texts.words[place] if place >= 0 else [] for place in places]
             if draw.numpy.random() < config.invented:
@@ -349,45 +369,43 @@ class Joint(Stage[JointModel]):
             said += captions
             words.append(recalled)
         with torch.autocast("cpu", torch.bfloat16):
-            seen = self._look(self.module, grid, queries, self._recalled(self.module, queries, language, drawn, words))
             ids = torch.from_numpy(pad(said)[0])
-            told, mean = self.module.generator.likelihood(ids, seen)
+            told, mean = self.module.generator.likelihood(ids, self._seen(batch, words))
         mixed = (1 - config.smoothing) * told + config.smoothing * mean
         return -mixed[ids[:, 1:] > 0].mean()
 
-    def _reward(
-        self,
-        grid: Tensor,
-        queries: Tensor,
-        photos: npt.NDArray[np.int64],
-        language: str,
-        drawn: npt.NDArray[np.int64],
-        draw: Draw,
-    ) -> Tensor:
+    def _reward(self, batch: _Batch, draw: Draw) -> Tensor:
         """How much better sampled captions are than the others of their photo, times their likelihood.
 
         The mean reward of the others is the baseline (Luo, arXiv 2003.09971).
         """
         count, generator = self.config.captions, self.module.generator
         with torch.autocast("cpu", torch.bfloat16):
-            seen = self._look(self.module, grid, queries, self._recalled(self.module, queries, language, drawn))
-            first = self._first(language)
+            seen = self._seen(batch)
             with torch.no_grad():
-                ids = say(generator, seen, first, self.config.max_tokens, count, draw.torch)
+                ids = say(generator, seen, self._first(batch.language), self.config.max_tokens, count, draw.torch)
             told, _ = generator.likelihood(ids, seen)
-        spoken = [caption_tokens(text, language) for text in self._written(ids)]
-        about = np.repeat(self.places[language][photos], count).tolist()
-        scores = self.reward[language].scores(spoken, about).reshape(-1, count)
+        ended = (ids == special_token(self.tokenizer, END)).any(1).tolist()
+        spoken = [
+            _with_end(caption_tokens(text, batch.language)) if end else caption_tokens(text, batch.language)
+            for text, end in zip(self._written(ids), ended, strict=True)
+        ]
+        about = np.repeat(self.places[batch.language][batch.photos], count).tolist()
+        scores = self.reward[batch.language].scores(spoken, about).reshape(-1, count)
         others = (scores.sum(1, keepdims=True) - scores) / max(count - 1, 1)
         gain = torch.from_numpy(scores - others).float().reshape(-1, 1)
         there = ids[:, 1:] > 0
         return -(gain * told * there).sum() / there.sum()
 
-    def _contrast(self, queries: Tensor, photos: npt.NDArray[np.int64], language: str, draw: Draw) -> Tensor:
-        texts = self.memory[language]
-        own = [draw.numpy.choice(np.flatnonzero(texts.owners == photo)) for photo in photos]
+    def _seen(self, batch: _Batch, words: Sequence[Sentences] | None = None) -> Seen:
+        recalled = self._recalled(self.module, batch.queries, batch.memory, batch.drawn, words)
+        return self._look(self.module, batch.grid, batch.queries, recalled)
+
+    def _contrast(self, batch: _Batch, draw: Draw) -> Tensor:
+        texts = self.memory[batch.language]
+        own = [draw.numpy.choice(np.flatnonzero(texts.owners == photo)) for photo in batch.photos]
         said = self.module.texts(texts.sentences[own])
-        shared = F.normalize(queries[:, : said.shape[-1]], dim=-1)
+        shared = F.normalize(batch.queries[:, : said.shape[-1]], dim=-1)
         return info_nce(shared, said, self.module.scale)
 
     def _said(self, module: JointModel, language: str, found: npt.NDArray[np.int64] | None) -> list[tuple[str, ...]]:
@@ -472,6 +490,11 @@ def joint_model(config: JointConfig, made_with: AlignConfig, start: Start, part:
 def _sentences(start: Start, sentences: Sentences) -> Tensor:
     """What the text encoder says, before its projection head."""
     return F.normalize(in_chunks(start.text.encoder.eval(), sentences), dim=-1)
+
+
+def _with_end(tokens: Sequence[str]) -> tuple[str, ...]:
+    """Tokens and an end, so that the reward tells a sentence that breaks off from one that is complete."""
+    return (*tokens, END)
 
 
 def _in_parts(module: JointModel, inputs: Tensor) -> Tensor:
