@@ -171,6 +171,8 @@ def question(names: Tensor, chance: torch.Generator) -> tuple[Tensor, Recalled]:
 def copyist() -> Generator:
     """Trained for some seconds to say the name that is recalled."""
     generator, chance = make(width=32, layers=1), torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        generator.sharpness.fill_(math.log(20.0))
     optimizer, steps = torch.optim.AdamW(generator.parameters(), 1e-2, weight_decay=0.0), 600
     schedule = torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, steps)
     for _ in range(steps):

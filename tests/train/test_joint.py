@@ -18,7 +18,7 @@ from revln.train.checkpoint import load_into, read_tensors
 from revln.train.cli import app
 from revln.train.config import JointConfig, load_config
 from revln.train.generator import Recalled
-from revln.train.joint import Joint, joint
+from revln.train.joint import Joint, _Batch, joint
 from revln.train.language import load_language_part
 from revln.train.learner import Learner
 from revln.train.loop import Draw, Result
@@ -192,7 +192,8 @@ def test_both_sides_of_a_likeness_are_trained(make: MakeStage) -> None:
     stage.memory["en"] = dataclasses.replace(stage.memory["en"], sentences=texts)
     queries = stage.module.images(grid)
     drawn = np.array([[4, 10, 20], [6, 12, -1]])
-    loss = stage._likelihood(grid.detach(), queries, np.array([0, 1]), "en", drawn, Draw.of_epoch(0, 0))
+    batch = _Batch("en", np.array([0, 1]), grid.detach(), queries, "en", drawn)
+    loss = stage._likelihood(batch, Draw.of_epoch(0, 0))
     loss.backward()
     assert grid.grad is not None
     assert grid.grad.flatten(1).abs().amax(1).min() > 0
