@@ -5,6 +5,7 @@
     │   ├── ImageError              an image file cannot be read; ``reason`` says why in a few words
     │   ├── CaptionFileError        a caption file is missing, malformed or in a wrong encoding
     │   ├── QueryError              an empty query, a bad ``k``, a filter that does not parse
+    │   ├── RecordNotFoundError     a memory holds no record with an id
     │   └── ConfigError             a training configuration that does not bind
     ├── BundleError                 a model bundle is missing, incomplete or damaged
     ├── MemoryStoreError            a memory is missing, foreign, damaged or cannot be written
@@ -27,6 +28,7 @@ __all__ = [
     "MemoryStoreError",
     "MissingExtraError",
     "QueryError",
+    "RecordNotFoundError",
     "RevlnError",
     "TrainingError",
 ]
@@ -60,6 +62,13 @@ class CaptionFileError(InputError):
 
 class QueryError(InputError):
     """A search that cannot be run: empty, a bad ``k``, or a filter that does not parse."""
+
+
+class RecordNotFoundError(InputError):
+    """A memory holds no record with an id."""
+
+    def __init__(self, record: str) -> None:
+        super().__init__(f"no record has the id {record!r}: it may have been deleted, or its photo moved")
 
 
 class ConfigError(InputError):

@@ -34,10 +34,10 @@ ALL = [path for path, _ in commands(typer.main.get_command(app))]
 
 def test_the_commands_are_those_of_the_design() -> None:
     assert [" ".join(path) for path in ALL] == [
-        "index", "search", "classify", "caption", "demo", "doctor", "memory add", "memory info", "memory delete",
-        "memory relocate", "memory verify", "memory duplicates", "memory audit", "memory migrate", "memory rollback",
-        "memory compact", "memory export", "memory import", "model list", "model info", "model verify",
-        "model import", "eval retrieval", "eval classify", "eval caption",
+        "index", "search", "classify", "caption", "serve", "demo", "doctor", "memory add", "memory info",
+        "memory delete", "memory relocate", "memory verify", "memory duplicates", "memory audit", "memory migrate",
+        "memory rollback", "memory compact", "memory export", "memory import", "model list", "model info",
+        "model verify", "model import", "eval retrieval", "eval classify", "eval caption",
     ]  # fmt: skip
 
 
@@ -134,6 +134,7 @@ def test_a_search_loads_nothing_that_it_does_not_need(process, memory) -> None:
     modules = done.stdout.splitlines()[-1].split()
     assert "red.jpg" in done.stdout
     assert not {"torch", "pandas", "matplotlib", "onnx", "tensorflow", "datasets", "revln.train"} & set(modules)
+    assert not {"fastapi", "starlette", "uvicorn", "prometheus_client", "revln.serve"} & set(modules)
 
 
 def test_json_in_a_process_of_its_own(process, photos, tmp_path) -> None:

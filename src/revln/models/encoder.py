@@ -119,6 +119,16 @@ class BundleEncoder:
             rows[chunk] = self._unit(tower.read(ids, mask), tower)
         return rows
 
+    def count_tokens(self, texts: Sequence[str]) -> int:
+        """How many tokens of sentences are read, special ones included; what is cut off a long sentence is not.
+
+        Raises:
+            BundleError: the model is damaged.
+        """
+        with self._opening:
+            _, tokenizer = self._text
+        return sum(len(ids) for ids in tokenizer.encode(texts))
+
     def _unit(self, outputs: Sequence[npt.NDArray[Any]], tower: Tower) -> Embedding:
         rows = outputs[tower.embedding]
         if rows.ndim != 2 or rows.shape[1] != self.dim:

@@ -17,7 +17,7 @@ from revln.pipeline.photos import Encoded, encode_knowledge, encode_photo
 from revln.pipeline.pruning import Census
 from revln.pipeline.upkeep import BackgroundIndexing, keep_up
 from revln.protocols import Source
-from revln.sources import open_sources, read_captions
+from revln.sources import ConfinedSource, open_sources, read_captions
 from revln.sources.files import absolute
 from revln.types import Candidate, IndexReport, Skipped
 
@@ -42,6 +42,7 @@ def index(
     notes: bool = False,
     all_nouns: bool = False,
     prune: bool = False,
+    within: Sequence[Path] | None = None,
     progress: Progress | None = None,
 ) -> IndexReport:
     """Brings a memory up to date with photos and other knowledge. What is unchanged is not read; a killed run resumes.
@@ -61,6 +62,7 @@ def index(
         all_nouns: of WordNet, take all nouns instead of the classes of the memory's model.
         prune: delete the records of this source whose file under ``paths`` is gone, and those that are gone from a
             table, a note, an archive or another file that holds several; see ``Census``.
+        within: folders that every file has to lie below, with links resolved; anywhere when not given.
         progress: called with the records and files done, and those in all.
 
     Raises:
@@ -70,7 +72,7 @@ def index(
     started = time.monotonic()
     # A string is a sequence of strings too, and "*.png" would leave out all that its letters match.
     roots = [absolute(Path(path)) for path in ([paths] if isinstance(paths, str | Path) else paths)]
-    sources = open_sources(
+    sources: Source = open_sources(
         roots,
         name=source,
         exclude=[exclude] if isinstance(exclude, str) else exclude,
@@ -79,6 +81,8 @@ def index(
         notes=notes,
         words=None if all_nouns else memory.model.encoder.classes,
     )
+    if within is not None:
+        sources = ConfinedSource(sources, within)
     run = _Run(memory, sources, progress)
     report = run.report()
     memory.table.remember_skips(source, report.skipped)

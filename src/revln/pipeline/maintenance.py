@@ -10,19 +10,25 @@ from pathlib import Path
 
 import numpy as np
 
-from revln.errors import MemoryStoreError, QueryError
+from revln.errors import ImageError, MemoryStoreError, QueryError, RecordNotFoundError
+from revln.images import PIXEL_LIMIT, os_reason
+from revln.images.decode import byte_limit
+from revln.images.files import read_file
 from revln.models import BundleEncoder, Model, find_bundle, load_model
+from revln.pipeline.correcting import correct
 from revln.pipeline.duplicates import DuplicateReport, find_duplicates
 from revln.pipeline.migration import MigrationReport, migrate, previous_encoder, rollback
 from revln.pipeline.transfer import ImportReport, export_records, import_records
 from revln.pipeline.upkeep import keep_derived, keep_up
 from revln.pipeline.verification import verify
-from revln.retrieve import compile_where
+from revln.retrieve import PHOTO_KINDS, compile_where
+from revln.sources import read_archived
 from revln.store import MemoryInfo, RecordTable
 from revln.store.presence import is_gone
 from revln.store.sizes import Storage, storage_of
 from revln.store.verification import Check
 from revln.store.words import sql_string
+from revln.types import Record
 
 __all__ = ["MaintainedMemory"]
 
@@ -57,6 +63,15 @@ class MaintainedMemory:
         """
         return self._model_of(self.table.snapshot.manifest.encoder_id)
 
+    def current_model(self) -> Model:
+        """The model as the memory is now; another process may have migrated it since it was last looked at.
+
+        Raises:
+            MemoryStoreError: the memory is gone, or the model is no longer at hand.
+        """
+        self.table.refresh()
+        return self.model
+
     def _model_of(self, encoder_id: str) -> Model:
         with self._opening:
             # Another process may have migrated the memory since.
@@ -69,6 +84,55 @@ class MaintainedMemory:
                     )
                 self._model = Model(BundleEncoder(bundle))
             return self._model
+
+    def record(self, record: str) -> Record:
+        """The record with an id.
+
+        Raises:
+            RecordNotFoundError: there is none.
+        """
+        snapshot = self.table.refresh()
+        found = snapshot.records(snapshot.row_ids(f"id = {sql_string(record)}"))
+        if not found:
+            raise RecordNotFoundError(record)
+        return next(iter(found.values()))
+
+    def photo_file(self, record: str) -> bytes:
+        """The content of the file, or member of an archive, of a photo as it is now.
+
+        Args:
+            record: its id.
+
+        Raises:
+            RecordNotFoundError: there is no such record.
+            ImageError: the file cannot be read, or the record is of no photo.
+        """
+        found = self.record(record)
+        if found.kind not in PHOTO_KINDS:
+            raise ImageError(found.uri, "no photo")
+        try:
+            archived = read_archived(found.uri)
+        except OSError as error:
+            raise ImageError(found.uri, os_reason(error)) from error
+        return read_file(Path(found.uri), limit=byte_limit(PIXEL_LIMIT)) if archived is None else archived
+
+    def correct(self, record: str, *, texts: Sequence[str] | None = None, label: str | None = None) -> Record:
+        """Corrects what is said of a record. Its file is not read, so it need not be there.
+
+        Indexing again keeps what was corrected, unless a source says otherwise.
+
+        Args:
+            record: its id.
+            texts: take the place of all that it has, captions found in its file too; ``None`` to leave them.
+            label: takes the place of its class; an empty one takes that away, ``None`` leaves it.
+
+        Raises:
+            QueryError: a record without a picture would be left without texts.
+            RecordNotFoundError: there is no such record.
+            MemoryStoreError: the memory cannot be written.
+        """
+        self.table.refresh()
+        return correct(self.table, self.model, record, texts, label)
 
     def delete(
         self,

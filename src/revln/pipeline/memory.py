@@ -9,10 +9,8 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
-
 from revln.config import default_memory
-from revln.errors import ImageError, MemoryStoreError, QueryError
+from revln.errors import ImageError, MemoryStoreError, QueryError, RecordNotFoundError
 from revln.images import os_reason
 from revln.models import ImageLike, Model, keep_bundle, load_model
 from revln.pipeline.audit import AuditReport, audit_file, standing_of
@@ -20,14 +18,15 @@ from revln.pipeline.calibration import CalibrationReader
 from revln.pipeline.maintenance import MaintainedMemory
 from revln.pipeline.merging import complete
 from revln.pipeline.photos import encode_photo
-from revln.retrieve import Mode, QueryVector, Searcher, mix
+from revln.pipeline.queries import EncodedQuery, query_vector, query_warnings
+from revln.retrieve import Mode, QueryVector, Searcher, compile_where
+from revln.retrieve.filters import conjunction
 from revln.store import RecordTable, Row, VectorIndex
 from revln.store.manifest import MANIFEST_FILE
 from revln.store.rows import META_COLUMNS, record_from, rows_to_arrow, utc_now
 from revln.store.schema import RECORD_COLUMNS
 from revln.store.words import encode_uri, sql_string
-from revln.text import foreign_script
-from revln.types import Candidate, Embedding, Kind, Modality, Record, SearchResult, record_id
+from revln.types import Candidate, Embedding, Kind, Record, SearchResult, record_id
 
 __all__ = ["Memory"]
 
@@ -99,6 +98,7 @@ class Memory(MaintainedMemory):
         weights: Mapping[str, float] | None = None,
         knowledge: bool = True,
         text_weight: float = 0.5,
+        encoded: EncodedQuery | None = None,
     ) -> SearchResult:
         """Finds records by a sentence, an image, both together, or a vector of the model.
 
@@ -117,16 +117,19 @@ class Memory(MaintainedMemory):
             weights: by the name of a source or kind, what the odds of its records' probabilities are multiplied by.
             knowledge: whether texts that clearly fit a sentence lead to the photos that they are linked with.
             text_weight: of the text when an image is given too, 0 to 1.
+            encoded: vectors of the text, or of an image in the place of ``image``, that are at hand already.
 
         Raises:
             QueryError: the query is empty or an option is out of range.
             ImageError: the image cannot be read.
+            MemoryStoreError: what is encoded already is of another model.
         """
         started = time.perf_counter()
         if text is not None and not text.strip():
             raise QueryError("the query is empty: say what to look for")
         model, searcher = self._current()
-        query = _query(model, text, image, vector, text_weight)
+        query = query_vector(model, text, image, vector, encoded, text_weight)
+        of_image = image is not None or (encoded is not None and encoded.image is not None)
         found = searcher.search(
             query,
             text,
@@ -139,9 +142,46 @@ class Memory(MaintainedMemory):
             kinds=kinds,
             sources=sources,
             weights=weights,
-            knowledge=knowledge and image is None,  # a photo's say is not in what a text leads to
+            knowledge=knowledge and not of_image,  # a photo's say is not in what a text leads to
         )
-        return dataclasses.replace(found, seconds=time.perf_counter() - started, warnings=_warnings(model, text))
+        return dataclasses.replace(found, seconds=time.perf_counter() - started, warnings=query_warnings(model, text))
+
+    def similar(
+        self,
+        record: str,
+        *,
+        k: int = 10,
+        offset: int = 0,
+        where: str | None = None,
+        sort: str = "score",
+        min_score: float | None = None,
+        kinds: Iterable[Kind] | None = None,
+        sources: Iterable[str] | None = None,
+    ) -> SearchResult:
+        """Finds records that resemble one that the memory holds, without that one.
+
+        Args:
+            record: its id. Its picture is compared; of a record that has none, its first text.
+            k: see ``search``, as for all that follow.
+            offset: see there.
+            where: see there.
+            sort: see there.
+            min_score: see there.
+            kinds: see there.
+            sources: see there.
+
+        Raises:
+            QueryError: an option is out of range.
+            RecordNotFoundError: there is no such record.
+        """
+        started = time.perf_counter()
+        _, searcher = self._current()
+        query = _vector_of(record, searcher)
+        others = conjunction([None if where is None else compile_where(where), f"id != {sql_string(record)}"])
+        found = searcher.search(
+            query, k=k, offset=offset, where=others, sort=sort, min_score=min_score, kinds=kinds, sources=sources
+        )
+        return dataclasses.replace(found, seconds=time.perf_counter() - started)
 
     def searcher(self) -> Searcher:
         """Search over the memory as it is now, with vectors of one's own; later changes do not reach it."""
@@ -217,7 +257,7 @@ class Memory(MaintainedMemory):
                 raise QueryError("a filter alone ranks nothing: say what was looked for as well")
             return report
         model, searcher = self._current()
-        return standing_of(report, searcher, _query(model, query, None, None, 0.5), query, where)
+        return standing_of(report, searcher, query_vector(model, query), query, where)
 
     def _photo(self, path: Path, source: str | None, texts: tuple[str, ...], label: str | None) -> Candidate:
         """A photo with what is said of it now, as a candidate of the record that it has, if it has one."""
@@ -248,50 +288,15 @@ class Memory(MaintainedMemory):
         )
 
 
-def _query(
-    model: Model, text: str | None, image: ImageLike | None, vector: Embedding | None, text_weight: float
-) -> QueryVector | None:
-    if vector is not None:
-        if text is not None or image is not None:
-            raise QueryError("a vector is given together with a text or an image: give one of them")
-        return _given(model, vector)
-    parts: dict[Modality, Embedding] = {}
-    if text is not None:
-        parts["text"] = model.encode_texts([text])[0]
-    if image is not None:
-        parts["image"] = model.encode_images([image])[0]
-    if len(parts) < 2:
-        return next((QueryVector(part, modality) for modality, part in parts.items()), None)
-    # Cosines to images spread much wider for an image than for a text: measured in their own spread, half and
-    # half means that both have the same say.
-    background = model.encoder.calibration.moments["image"]
-    text_part, image_part = (part / background.spread(part) for part in parts.values())
-    mixed = mix(text_part, image_part, text_weight)
-    # The scale of a text is for vectors that lie in the part of the space that texts use.
-    return QueryVector(mixed, "text" if text_weight == 1 else "image")
-
-
-def _given(model: Model, vector: Embedding) -> QueryVector:
+def _vector_of(record: str, searcher: Searcher) -> QueryVector:
+    rows = searcher.view.row_ids(f"id = {sql_string(record)}")
+    if not len(rows):
+        raise RecordNotFoundError(record)
     try:
-        row = np.asarray(vector, dtype=np.float64).reshape(-1)
-    except (TypeError, ValueError) as error:
-        raise QueryError(f"the vector holds no numbers ({error}): give {model.dim} of them") from error
-    with np.errstate(over="ignore"):
-        length = float(np.linalg.norm(row))
-    if row.shape != (model.dim,) or not np.isfinite(length) or length == 0:
-        raise QueryError(f"the vector has shape {np.shape(vector)}: give {model.dim} finite numbers, not all 0")
-    shared = model.card.text.dim
-    modality: Modality = "text" if shared is not None and not row[shared:].any() else "image"
-    return QueryVector((row / length).astype(np.float32), modality)
-
-
-def _warnings(model: Model, text: str | None) -> tuple[str, ...]:
-    languages = model.card.languages
-    script = None if text is None else foreign_script(text, languages)
-    if script is None:
-        return ()
-    trained = ", ".join(languages)
-    return (f"the query is in {script} script, the model knows {trained} only: the hits may not fit",)
+        return QueryVector(searcher.index.image_vectors(rows)[0], "image")
+    except KeyError:  # it has no picture
+        (texts,) = searcher.view.text_vectors(rows).values()
+        return QueryVector(texts[0], "text")
 
 
 def _is_memory(directory: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from revln.sources.captioned import CaptionedSource
 from revln.sources.captions import read_captions, read_split
+from revln.sources.confined import ConfinedSource
 from revln.sources.exclude import Exclusion
 from revln.sources.files import photo_candidate
 from revln.sources.folder import FolderSource
@@ -16,6 +17,7 @@ from revln.sources.wordnet import WordNetSource
 __all__ = [
     "CaptionedSource",
     "ChainedSource",
+    "ConfinedSource",
     "Exclusion",
     "FolderSource",
     "NoteSource",

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,7 @@ __all__ = [
     "image_array",
     "matrix",
     "record_from",
+    "row_from",
     "rows_to_arrow",
     "text_array",
     "text_matrix",
@@ -47,6 +49,7 @@ class Row:
         image_vector: unit vector [dim], or ``None`` for what is no image.
         text_vectors: unit rows [len(texts), dim]; ``None`` only without texts.
         extra: what a kind needs beside the columns; JSON types only.
+        fingerprint: where it is not that of the candidate.
 
     Raises:
         ValueError: the number of ``text_vectors`` is not that of ``texts``.
@@ -60,6 +63,7 @@ class Row:
     image_vector: Embedding | None = None
     text_vectors: Embedding | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    fingerprint: str | None = None
 
     def __post_init__(self) -> None:
         vectors = 0 if self.text_vectors is None else len(self.text_vectors)
@@ -157,6 +161,41 @@ def record_from(values: Mapping[str, Any]) -> Record:
     )
 
 
+def row_from(values: Mapping[str, Any], manifest: Manifest) -> Row:
+    """The row that was stored as one row's columns, without the vectors of other encoders.
+
+    Its candidate knows all texts as said of it, and no sidecar; the fingerprint is the stored one.
+    """
+    record = record_from(values)
+    image, texts = values[manifest.image_column], values[manifest.text_column]
+    facts = {name: value for name, value in record.meta.items() if name not in META_COLUMNS}
+    return Row(
+        Candidate(
+            record.source,
+            record.kind,
+            record.uri,
+            Path(record.uri),
+            values["size"],
+            values["mtime_ns"],
+            record.texts,
+            record.label,
+            json.loads(values["record"])["number"],
+            facts,
+        ),
+        record.texts,
+        PhotoMeta(
+            **{name: values[name] for name in ("taken_at", "camera", "lat", "lon", "width", "height")},
+            keywords=tuple(values["keywords"]),
+        ),
+        values["content_hash"],
+        values["thumb"],
+        None if image is None else np.asarray(image, np.float32),
+        np.asarray(texts, np.float32) if texts else None,
+        facts,
+        values["fingerprint"],
+    )
+
+
 def _scalars(row: Row, indexed_at: datetime) -> dict[str, Any]:
     candidate, photo = row.candidate, row.photo
     label = None if candidate.label is None else clean(candidate.label)
@@ -180,7 +219,7 @@ def _scalars(row: Row, indexed_at: datetime) -> dict[str, Any]:
         "size": candidate.size,
         "mtime_ns": candidate.mtime_ns,
         "content_hash": row.content_hash,
-        "fingerprint": candidate.fingerprint,
+        "fingerprint": row.fingerprint or candidate.fingerprint,
         "indexed_at": indexed_at,
         "thumb": row.thumb,
     }

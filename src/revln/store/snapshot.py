@@ -18,8 +18,8 @@ from revln.store.disk import bytes_below
 from revln.store.failures import filter_failures, store_failures
 from revln.store.known import Known
 from revln.store.manifest import Manifest
-from revln.store.rows import record_from, text_matrix
-from revln.store.schema import RECORD_COLUMNS, TABLE_DIRECTORY
+from revln.store.rows import Row, record_from, row_from, text_matrix
+from revln.store.schema import RECORD_COLUMNS, TABLE_DIRECTORY, record_schema
 from revln.store.text_query import text_query
 from revln.store.words import decode_uri
 from revln.types import Embedding, Record
@@ -166,6 +166,12 @@ class Snapshot:
     def records(self, row_ids: RowIds) -> dict[int, Record]:
         """Records by row id, in the order asked; rows that do not exist are left out."""
         return {row_id: record_from(values) for row_id, values in self._take(RECORD_COLUMNS, row_ids).items()}
+
+    def rows(self, row_ids: RowIds) -> dict[int, Row]:
+        """All that is stored of records, with the vectors in use, by row id; rows that do not exist are left out."""
+        manifest = self.manifest
+        columns = record_schema(manifest.dim, manifest.image_column, manifest.text_column).names
+        return {row_id: row_from(values, manifest) for row_id, values in self._take(columns, row_ids).items()}
 
     def thumbs(self, row_ids: RowIds) -> dict[int, bytes]:
         """Encoded small images by row id, in the order asked; records without one are left out."""

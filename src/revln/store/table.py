@@ -164,12 +164,13 @@ class RecordTable:
         table = rows_to_arrow(rows, manifest, utc_now())
         return self.upsert_arrow(table, encoder_id=encoder_id or manifest.encoder_id)
 
-    def upsert_arrow(self, rows: pa.Table, *, encoder_id: str) -> UpsertCounts:
+    def upsert_arrow(self, rows: pa.Table, *, encoder_id: str, insert: bool = True) -> UpsertCounts:
         """Adds rows that are columns already, with unique ids; see ``upsert``.
 
         Args:
             rows: in the columns of ``record_schema``; of vectors those in use.
             encoder_id: encoder of the vectors.
+            insert: False to leave out rows whose ids are not there, or no longer.
 
         Raises:
             MemoryStoreError: the memory changed its encoder meanwhile, or cannot be written.
@@ -179,7 +180,8 @@ class RecordTable:
             if Manifest.load(self.directory).encoder_id != encoder_id:
                 raise MemoryStoreError(f"{self.directory} was migrated to another encoder meanwhile: run again")
             table = completed(rows, dataset.schema)
-            done = dataset.merge_insert("id").when_matched_update_all().when_not_matched_insert_all().execute(table)
+            merge = dataset.merge_insert("id").when_matched_update_all()
+            done = (merge.when_not_matched_insert_all() if insert else merge).execute(table)
             if needs_upkeep(dataset):
                 tidy(dataset)
         return UpsertCounts(added=done["num_inserted_rows"], updated=done["num_updated_rows"])
