@@ -243,6 +243,12 @@ def test_a_tokenizer_that_is_none_is_told_by_name(copy: Path, change: Callable[.
         use(copy)
 
 
+def test_a_text_with_bytes_that_are_no_utf8_is_read(speaking: Path) -> None:
+    """As a label has them that a folder's name gave."""
+    generator = BundleGenerator(Bundle(speaking))
+    assert generator.encode(["red \udce9"]) == generator.encode(["red ?"])
+
+
 def test_a_tokenizer_that_knows_no_end_is_told_by_name(copy: Path, change: Callable[..., None]) -> None:
     tokenizer = Tokenizer.from_file(str(copy / "tokenizer.json"))
     tokenizer.save(str(copy / FILES[2]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,11 +18,10 @@ from revln.cli.options import (
     NoMemory,
     RecalledCount,
 )
-from revln.cli.output import note, plain, progress_bar
+from revln.cli.photo_answers import answer_about_photos
 from revln.config import RECALLED
 
 if TYPE_CHECKING:
-    from revln.errors import ImageError
     from revln.types import Answer
 
 __all__ = ["caption"]
@@ -55,29 +55,20 @@ def caption(
     from revln.pipeline import caption_all
 
     decoding = Decoding(beams=1 if nucleus else beams, nucleus=nucleus, seed=seed)
-    unreadable: list[ImageError] = []
-    with progress_bar("Describing", "photos") as progress:
-        found = caption_all(
-            files,
-            memory=opened,
-            model=model,
-            k=k,
-            lang=language,
-            exclude_self=exclude_self,
-            decoding=decoding,
-            progress=progress,
-            unreadable=unreadable.append,
-        )
-        answers = list(found)
-    for error in unreadable:
-        note(f"error: {plain(str(error))}")
-    skipped = [{"path": error.name, "reason": error.reason} for error in unreadable]
-    data = {"results": [answer.to_dict() for answer in answers], "skipped": skipped}
-    return Reply(data, lambda: _show(answers), 1 if unreadable else 0)
+    ask = partial(
+        caption_all,
+        files,
+        memory=opened,
+        model=model,
+        k=k,
+        lang=language,
+        exclude_self=exclude_self,
+        decoding=decoding,
+    )
+    return answer_about_photos("Describing", ask, _show)
 
 
 def _show(answers: list[Answer]) -> None:
     from revln.cli.tables import show_captions
 
-    if answers:
-        show_captions(answers)
+    show_captions(answers)

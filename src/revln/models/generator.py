@@ -17,7 +17,7 @@ from revln.models.bundle import GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZ
 from revln.models.card import CARD
 from revln.models.tower import open_session, run_session
 from revln.protocols import Speaker
-from revln.text import pad, without_stop
+from revln.text import encodable, open_tokenizer, pad, without_stop
 from revln.text.special import END, beginning
 from revln.types import Embedding
 
@@ -134,11 +134,7 @@ class BundleGenerator:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        path = self.bundle.file(GENERATOR_TOKENIZER)
-        try:
-            return Tokenizer.from_file(str(path))
-        except Exception as error:
-            raise BundleError(f"{path}: no tokenizer ({error}): export the bundle again") from error
+        return open_tokenizer(self.bundle.file(GENERATOR_TOKENIZER), "export the bundle again")
 
     def beginning(self, language: str) -> int:
         """The token that sentences in a language begin with."""
@@ -160,7 +156,7 @@ class BundleGenerator:
         """Token ids of each text, without beginning and end, at most ``most``."""
         with self._opening:
             tokenizer = self._tokenizer
-        return [coding.ids[:most] for coding in tokenizer.encode_batch(list(texts), add_special_tokens=False)]
+        return [coding.ids[:most] for coding in tokenizer.encode_batch(encodable(texts), add_special_tokens=False)]
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of token ids; special tokens are left out."""

@@ -13,7 +13,8 @@ import numpy.typing as npt
 from revln.answer import Decoding, Sentence, decode, rests_on
 from revln.config import RECALLED
 from revln.errors import BundleError, ImageError, QueryError
-from revln.models import BundleGenerator, ImageLike, Model, load_model
+from revln.models import BundleGenerator, ImageLike, Model
+from revln.pipeline.looking import look_at_all, model_to_ask
 from revln.pipeline.memory import Memory
 from revln.retrieve import Recollection, recall
 from revln.text import as_sentence
@@ -142,8 +143,9 @@ def caption(
         BundleError: the model has no generator.
         QueryError: it does not speak the language.
     """
-    options = {"memory": memory, "model": model, "k": k, "lang": lang, "exclude_self": exclude_self}
-    return next(caption_all([image], decoding=decoding, **options))  # type: ignore[arg-type]
+    return next(
+        caption_all([image], memory=memory, model=model, k=k, lang=lang, exclude_self=exclude_self, decoding=decoding)
+    )
 
 
 def caption_all(
@@ -162,18 +164,12 @@ def caption_all(
 
     ``unreadable`` is called for each image that cannot be read, which is then left out; without it, that is raised.
     """
-    if memory is not None:
-        model = memory.model
-    used = model if isinstance(model, Model) else load_model(model or "base")
+    used = model_to_ask(memory, model)
     captioner = Captioner(used, memory, k=k, language=lang, exclude_self=exclude_self, decoding=decoding)
     waiting: list[tuple[str, ImageEncoding]] = []
-    for done, (image, seen) in enumerate(zip(images, used.try_look(images), strict=True), start=1):
-        if not isinstance(seen, ImageError):
-            waiting.append((str(image) if isinstance(image, str | Path) else f"image {done}", seen))
-        elif unreadable is None:
-            raise seen
-        else:
-            unreadable(seen)
+    for done, seen in enumerate(look_at_all(images, used, unreadable), start=1):
+        if seen is not None:
+            waiting.append(seen)
         if len(waiting) == _TOGETHER or done == len(images):
             yield from captioner.caption(waiting) if waiting else ()
             waiting = []

@@ -13,7 +13,8 @@ from revln.answer import ClassificationSources, LabelSet, Neighbours, decide
 from revln.config import NEIGHBOURS
 from revln.errors import ImageError, QueryError
 from revln.metrics import softmax
-from revln.models import ImageLike, Model, load_model
+from revln.models import ImageLike, Model
+from revln.pipeline.looking import look_at_all, model_to_ask
 from revln.pipeline.memory import Memory
 from revln.protocols import RowIds
 from revln.retrieve import QueryVector, Searcher
@@ -132,18 +133,11 @@ def classify_all(
 
     ``unreadable`` is called for each image that cannot be read, which is then left out; without it, that is raised.
     """
-    if memory is not None:
-        model = memory.model
-    used = model if isinstance(model, Model) else load_model(model or "base")
+    used = model_to_ask(memory, model)
     classifier = Classifier(used, memory, labels, k)
-    for done, (image, seen) in enumerate(zip(images, used.try_look(images), strict=True), start=1):
-        uri = str(image) if isinstance(image, str | Path) else f"image {done}"
-        if not isinstance(seen, ImageError):
-            yield classifier.classify(uri, seen)
-        elif unreadable is None:
-            raise seen
-        else:
-            unreadable(seen)
+    for done, seen in enumerate(look_at_all(images, used, unreadable), start=1):
+        if seen is not None:
+            yield classifier.classify(*seen)
         if progress is not None:
             progress(done, len(images))
 

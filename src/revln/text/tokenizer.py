@@ -12,12 +12,33 @@ from tokenizers import Tokenizer
 
 from revln.errors import BundleError
 
-__all__ = ["SentenceTokenizer", "pad"]
+__all__ = ["SentenceTokenizer", "encodable", "open_tokenizer", "pad"]
 
 Ids = npt.NDArray[np.int64]
 
 # What the padding token is called where a ``tokenizer.json`` has no entry for padding.
 _PAD_TOKENS = ("[PAD]", "<pad>", "<|pad|>")
+
+
+def open_tokenizer(path: Path, way_out: str = "give the file of the Hugging Face tokenizers library") -> Tokenizer:
+    """The tokenizer in a ``tokenizer.json``.
+
+    Args:
+        path: the file.
+        way_out: what to do when it is none.
+
+    Raises:
+        BundleError: the file is none of the Hugging Face tokenizers library.
+    """
+    try:
+        return Tokenizer.from_file(str(path))
+    except Exception as error:
+        raise BundleError(f"{path}: no tokenizer.json ({error}): {way_out}") from error
+
+
+def encodable(texts: Sequence[str]) -> list[str]:
+    """Texts as the library takes them: a byte of a command line that is no UTF-8 is a lone surrogate in Python."""
+    return [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
 
 
 class SentenceTokenizer:
@@ -35,21 +56,14 @@ class SentenceTokenizer:
     """
 
     def __init__(self, path: Path, max_tokens: int) -> None:
-        try:
-            self._tokenizer = Tokenizer.from_file(str(path))
-        except Exception as error:
-            raise BundleError(
-                f"{path}: no tokenizer.json ({error}): give the file of the Hugging Face tokenizers library"
-            ) from error
+        self._tokenizer = open_tokenizer(path)
         self.pad_id = self._pad_id()
         self._tokenizer.enable_truncation(max_tokens)
         self._tokenizer.no_padding()
 
     def encode(self, texts: Sequence[str]) -> list[list[int]]:
         """Token ids of each sentence."""
-        # A byte of a command line that is no UTF-8 reaches Python as a lone surrogate, which the library refuses.
-        clean = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
-        return [encoding.ids for encoding in self._tokenizer.encode_batch(clean)]
+        return [encoding.ids for encoding in self._tokenizer.encode_batch(encodable(texts))]
 
     def _pad_id(self) -> int:
         padding: dict[str, Any] | None = self._tokenizer.padding

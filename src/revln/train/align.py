@@ -27,14 +27,14 @@ from torch.nn import functional as F
 from revln.errors import InputError
 from revln.images import Transform
 from revln.metrics import retrieval_recall
-from revln.train.checkpoint import load_into, replacing, tensors_of
+from revln.train.checkpoint import replacing
 from revln.train.class_names import ClassFeatures, load_class_names
 from revln.train.config import AlignConfig
-from revln.train.features import Augmentation, Features, Trunk, cached_features
+from revln.train.features import Features, Trunk, cached_features
 from revln.train.learner import ParameterGroup, layerwise
 from revln.train.loop import Draw, Result, Stage, run
 from revln.train.losses import info_nce, siglip
-from revln.train.pairs import AlignData, CaptionPairs, ClassPairs, Drawn, Texts, tells_sides
+from revln.train.pairs import AlignData, CaptionPairs, ClassPairs, Drawn, Texts, fitting_views
 from revln.train.photo_classifier import CNN_FILE
 from revln.train.progress import Progress
 from revln.train.run_directory import Metrics, RunDirectory
@@ -97,12 +97,10 @@ class Align(Stage[Towers]):
         self._look_at_photos(data.images, list(train), list(dev), start, cache)
         self.steps = config.passes * max(1, len(train) // config.batch_size)
         torch.manual_seed(config.seed)  # here, since computing features draws random numbers and reading them does not
-        self.module = Towers(config, start.trunk, start.text.encoder)
+        self.module = start.towers(config)
         photos = self.views[0].pooled
         if start.weights is None:
             self.module.image.fit_statistics(photos)
-        else:
-            load_into(self.module, {**tensors_of(self.module), **start.weights})
         spoken = [[self._tokens(own) for own in load_class_names(language)] for language in config.languages.split()]
         names = [[named for named in of_class if named] for of_class in zip(*spoken, strict=True)]
         self.classes = ClassPairs(ClassFeatures(photos, start.trunk._fc), names)
@@ -118,15 +116,14 @@ class Align(Stage[Towers]):
     def _read_captions(
         self, data: AlignData, languages: Sequence[str], train: Mapping[str, Texts], dev: Mapping[str, Texts]
     ) -> None:
-        views, translated = range(self.config.views), data.read_translations(languages)
+        translated = data.read_translations(languages)
         said = {
             language: [[*texts[language], *translated[name][language]] for name, texts in train.items()]
             for language in languages
         }
-        sided = [tells_sides([text for texts in said.values() for text in texts[row]]) for row in range(len(train))]
-        mirrored = [[view > 0 and Augmentation.of_view(Path(name), view).mirrored for view in views] for name in train]
+        texts = {name: [text for own in said.values() for text in own[row]] for row, name in enumerate(train)}
         self.captions = CaptionPairs(
-            ~(np.array(sided)[:, None] & np.array(mirrored)),
+            fitting_views(texts, self.config.views),
             {language: [self._tokens(texts) for texts in own] for language, own in said.items()},
         )
         self.dev = {

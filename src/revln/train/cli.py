@@ -18,6 +18,16 @@ DataOption = Annotated[
     Path,
     typer.Option("--data", help="Folder with images/, captions.txt, train.txt and dev.txt (the layout of Flickr8k)."),
 ]
+OutOption = Annotated[Path, typer.Option("--out", help="Directory of the run.")]
+DictionaryOption = Annotated[
+    Path | None, typer.Option("--dictionary", help="WordNet's database files, such as /usr/share/wordnet.")
+]
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")]
+SmokeOption = Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few photos or texts.")]
+VisionPrecision = Annotated[
+    str, typer.Option("--vision", help="Storage of the image tower's weights: fp32, fp16 or int8.")
+]
+TextPrecision = Annotated[str, typer.Option("--text", help="Storage of the text tower's weights: fp32, fp16 or int8.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
@@ -27,12 +37,10 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON documen
 def distil(
     config: Annotated[Path, typer.Option(help="TOML file; its keys are those of DistilConfig.")],
     data: Annotated[Path, typer.Option("--data", help="Folder with parallel.en-zh.txt, and captions.zh.txt if any.")],
-    out: Annotated[Path, typer.Option(help="Directory of the run.")],
-    dictionary: Annotated[
-        Path | None, typer.Option(help="WordNet's database files, such as /usr/share/wordnet.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
-    smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few texts.")] = False,
+    out: OutOption,
+    dictionary: DictionaryOption = None,
+    resume: ResumeOption = False,
+    smoke: SmokeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Teach a small text encoder, for English and Chinese, what MiniLM knows."""
@@ -52,9 +60,9 @@ def distil(
 def vision(
     config: Annotated[Path, typer.Option(help="TOML file; its keys are those of VisionConfig.")],
     data: Annotated[Path, typer.Option("--data", help="Folder with one sub-folder of photos a label.")],
-    out: Annotated[Path, typer.Option(help="Directory of the run.")],
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
-    smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few photos.")] = False,
+    out: OutOption,
+    resume: ResumeOption = False,
+    smoke: SmokeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train the CNN to tell the labels of photos, from its ImageNet weights or from scratch."""
@@ -79,7 +87,7 @@ def align(
             "and dev.txt (the layout of Flickr8k).",
         ),
     ],
-    out: Annotated[Path, typer.Option(help="Directory of the run.")],
+    out: OutOption,
     start: Annotated[
         str | None,
         typer.Option("--from", metavar="MODEL", help="Go on from this model, and make a bundle in OUT/bundle."),
@@ -88,8 +96,8 @@ def align(
         Path | None,
         typer.Option(help="TOML file; its keys are those of AlignConfig. With --from, those that are to be different."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
-    smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few photos.")] = False,
+    resume: ResumeOption = False,
+    smoke: SmokeOption = False,
     text: Annotated[
         Path | None, typer.Option(help="Run of `revln train distil`, for the text encoders that start from one.")
     ] = None,
@@ -124,15 +132,13 @@ def align(
 def lm(
     config: Annotated[Path, typer.Option(help="TOML file; its keys are those of LanguageConfig.")],
     data: DataOption,
-    out: Annotated[Path, typer.Option(help="Directory of the run.")],
-    dictionary: Annotated[
-        Path | None, typer.Option(help="WordNet's database files, such as /usr/share/wordnet.")
-    ] = None,
+    out: OutOption,
+    dictionary: DictionaryOption = None,
     text_file: Annotated[
         list[Path] | None, typer.Option(help="Further text in UTF-8, a sentence a line; repeatable.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
-    smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few texts.")] = False,
+    resume: ResumeOption = False,
+    smoke: SmokeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Pretrain a language model on captions and other text by predicting the next token."""
@@ -155,13 +161,13 @@ def joint(
     config: Annotated[Path, typer.Option(help="TOML file; its keys are those of JointConfig.")],
     data: DataOption,
     language_model: Annotated[Path, typer.Option("--lm", help="Run of `revln train lm`.")],
-    out: Annotated[Path, typer.Option(help="Directory of the run.")],
+    out: OutOption,
     start: Annotated[str, typer.Option("--from", metavar="MODEL", help="The bundle whose towers it uses.")] = "base",
     begun: Annotated[
         Path | None, typer.Option("--generator", help="Run of `revln train joint` whose weights it goes on with.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")] = False,
-    smoke: Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few photos.")] = False,
+    resume: ResumeOption = False,
+    smoke: SmokeOption = False,
     as_json: JsonOption = False,
 ) -> None:
     """Train a generator that captions a photo from its pixels and from what the memory recalls."""
@@ -202,8 +208,8 @@ def export(
         Path, typer.Option(help="Sentences that fit none of the dev photos, one a line; every other one is used.")
     ],
     out: Annotated[Path, typer.Option(help="Directory of the bundle; replaced when it exists.")],
-    vision: Annotated[str, typer.Option(help="Storage of the image tower's weights: fp32, fp16 or int8.")] = "fp16",
-    text: Annotated[str, typer.Option(help="Storage of the text tower's weights: fp32, fp16 or int8.")] = "int8",
+    vision: VisionPrecision = "fp16",
+    text: TextPrecision = "int8",
     start: Annotated[
         str | None, typer.Option("--from", metavar="MODEL", help="The model that the run went on from, if it did.")
     ] = None,
@@ -224,30 +230,14 @@ def export(
 
     _log_to_stderr()
     sentences = [line for line in unrelated.read_text(encoding="utf-8").splitlines() if line.strip()][1::2]
+    folder, golden = AlignData.in_folder(data), shipped_photos()
+    stored = {"vision_precision": parse_precision(vision), "text_precision": parse_precision(text)}
     if (run / SIZE_FILE).exists():
-        card = export_joint(
-            run,
-            open_bundle(start or "base"),
-            AlignData.in_folder(data),
-            sentences,
-            shipped_photos(),
-            out,
-            vision_precision=parse_precision(vision),
-            text_precision=parse_precision(text),
-            generator_precision=parse_precision(generator),
-        )
-        _report({"out": str(out), "id": card.id, "metrics": dict(card.numbers)}, as_json)
-        return
-    card = run_export(
-        run,
-        AlignData.in_folder(data),
-        sentences,
-        shipped_photos(),
-        out,
-        vision_precision=parse_precision(vision),
-        text_precision=parse_precision(text),
-        start=None if start is None else Start.of_bundle(open_bundle(start))[1],
-    )
+        stored["generator_precision"] = parse_precision(generator)
+        card = export_joint(run, open_bundle(start or "base"), folder, sentences, golden, out, **stored)
+    else:
+        begun = None if start is None else Start.of_bundle(open_bundle(start))[1]
+        card = run_export(run, folder, sentences, golden, out, start=begun, **stored)
     _report({"out": str(out), "id": card.id, "metrics": dict(card.numbers)}, as_json)
 
 
@@ -259,8 +249,8 @@ def import_hf(
     ],
     out: Annotated[Path, typer.Option(help="Directory of the bundle, which must not exist.")],
     name: Annotated[str | None, typer.Option(help="What to call it; like its source if not given.")] = None,
-    vision: Annotated[str, typer.Option(help="Storage of the image tower's weights: fp32, fp16 or int8.")] = "fp16",
-    text: Annotated[str, typer.Option(help="Storage of the text tower's weights: fp32, fp16 or int8.")] = "int8",
+    vision: VisionPrecision = "fp16",
+    text: TextPrecision = "int8",
     licence: Annotated[str, typer.Option(help="Licence of the weights, for the card.")] = "see the model's card",
     language: Annotated[
         list[str] | None, typer.Option(metavar="CODE", help="Such as en or zh, that it was trained on; repeatable.")

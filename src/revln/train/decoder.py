@@ -8,12 +8,16 @@ context of image and memory, see ``Context``.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from revln.train.checkpoint import replacing
 
 __all__ = ["Context", "Decoder", "DecoderSize", "RMSNorm", "Step"]
 
@@ -48,6 +52,20 @@ class DecoderSize:
     def head_width(self) -> int:
         """Width of one head."""
         return self.width // self.heads
+
+    def write(self, path: Path) -> None:
+        """Keeps it as JSON.
+
+        Raises:
+            TrainingError: it cannot be written.
+        """
+        with replacing(path) as draft:
+            draft.write_text(json.dumps(asdict(self), indent=1) + "\n", encoding="utf-8")
+
+    @classmethod
+    def read(cls, path: Path) -> DecoderSize:
+        """What ``write`` has kept."""
+        return cls(**json.loads(path.read_text(encoding="utf-8")))
 
 
 class Context(NamedTuple):

@@ -30,6 +30,7 @@ from revln.train.config import AlignConfig
 from revln.train.onnx_files import Precision, export_onnx, store_weights
 from revln.train.pairs import AlignData
 from revln.train.photo_classifier import cnn_of_run
+from revln.train.run_directory import best_epoch, check_run
 from revln.train.starting import Start
 from revln.train.text_encoders import make_encoder
 from revln.train.towers import ImageTower, Towers
@@ -83,9 +84,7 @@ def load_run(run: Path, start: Start | None = None) -> tuple[AlignConfig, Towers
     Raises:
         InputError: the directory holds no finished epoch of a run.
     """
-    for name in ("config.json", "towers.safetensors", TOKENIZER):
-        if not (run / name).exists():
-            raise InputError(f"{run / name}: missing: train first, with revln train align --out {run}")
+    check_run(run, ("config.json", "towers.safetensors", TOKENIZER), "train first, with revln train align")
     config = AlignConfig(**json.loads((run / "config.json").read_text(encoding="utf-8")))
     begun = "" if start is None or start.card is None else start.card.id
     if config.start != begun:
@@ -163,8 +162,7 @@ def export_further(run: Path, start: Start, out: Path) -> Card:
         model = draft_bundle(run, config, towers, directory, "fp16", "int8", trunk=start.trunk)
         start.calibration.save(directory)
         own = {"name": "photos and captions of the user", "terms": "the user's own"}
-        metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-        numbers = {"held out, before": metrics[0], "held out": max(metrics[1:], key=lambda line: line["score"])}
+        numbers = dict(zip(("held out, before", "held out"), best_epoch(run), strict=True))
         return completed(
             model,
             shipped_photos(),

@@ -8,9 +8,7 @@ retriever's projection heads as well, if they are not frozen.
 from __future__ import annotations
 
 import copy
-import dataclasses
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -27,24 +25,24 @@ from revln.images import Transform
 from revln.metrics import Cider, caption_scores
 from revln.text import caption_tokens, pad, without_stop
 from revln.text.special import END, beginning
-from revln.train.checkpoint import load_into, tensors_of
+from revln.train.checkpoint import load_into
 from revln.train.config import AlignConfig, JointConfig
 from revln.train.efficientnet import Top
-from revln.train.features import Augmentation, Features, Trunk, cached_features
+from revln.train.features import Features, Trunk, cached_features
 from revln.train.generator import Generator, Recalled, Seen
 from revln.train.invented_words import Inventor
 from revln.train.language import LanguagePart, coded, special_token
 from revln.train.learner import ParameterGroup
 from revln.train.loop import Draw, Result, Stage, run
 from revln.train.losses import info_nce
-from revln.train.pairs import AlignData, tells_sides
+from revln.train.pairs import AlignData, fitting_views
 from revln.train.progress import Progress
 from revln.train.recall import Texts, candidates
-from revln.train.run_directory import Metrics, RunDirectory
+from revln.train.run_directory import Metrics, RunDirectory, check_run
 from revln.train.saying import say
 from revln.train.starting import Start
 from revln.train.text_encoders import Sentences, in_chunks, save_tokenizer, token_ids
-from revln.train.towers import ImageHead, Projection, Towers
+from revln.train.towers import ImageHead, Projection
 
 __all__ = ["SIZE_FILE", "Joint", "JointModel", "joint", "joint_model"]
 
@@ -183,12 +181,10 @@ class Joint(Stage[JointModel]):
         self.steps = max(1, len(train) // config.batch_size)
 
     def _photos(self, said: Mapping[str, Mapping[str, Sequence[str]]], views: Sequence[Features]) -> _Photos:
-        numbers = range(len(views))
-        sided = [tells_sides([text for texts in own.values() for text in texts]) for own in said.values()]
-        mirrored = [[view > 0 and Augmentation.of_view(Path(name), view).mirrored for view in numbers] for name in said]
+        texts = {name: [text for told in own.values() for text in told] for name, own in said.items()}
         return _Photos(
             views,
-            ~(np.array(sided)[:, None] & np.array(mirrored)),
+            fitting_views(texts, len(views)),
             {
                 language: [
                     coded(
@@ -285,15 +281,15 @@ class Joint(Stage[JointModel]):
         first = self.train.views[0]
         if not self.config.vision_blocks:
             return first.pooled
-        starts = range(0, len(first.inputs), _ROWS)
-        return torch.cat([module.top.pooled(first.inputs[start : start + _ROWS]) for start in starts])
+        return _in_parts(module.top.pooled, first.inputs)
 
     @torch.inference_mode()
     def _candidates(self, module: JointModel, photos: _Photos, *, own: bool) -> dict[str, npt.NDArray[np.int64]]:
         """Number of the texts in question for each photo, by language."""
         module.eval()
         images = module.image(self.pooled)[0]
-        queries = images if own else _in_parts(module, photos.views[0].inputs)
+        asked = photos.views[0].inputs
+        queries = images if own else _in_parts(lambda maps: module.images(module.top.grid(maps)), asked)
         weights = module.generator.sharpness.exp()
         # Texts have no visual part, which a photo's vector has behind the shared one.
         return {
@@ -386,10 +382,8 @@ class Joint(Stage[JointModel]):
                 ids = say(generator, seen, self._first(batch.language), self.config.max_tokens, count, draw.torch)
             told, _ = generator.likelihood(ids, seen)
         ended = (ids == special_token(self.tokenizer, END)).any(1).tolist()
-        spoken = [
-            _with_end(caption_tokens(text, batch.language)) if end else caption_tokens(text, batch.language)
-            for text, end in zip(self._written(ids), ended, strict=True)
-        ]
+        spoken = [caption_tokens(text, batch.language) for text in self._written(ids)]
+        spoken = [_with_end(own) if end else own for own, end in zip(spoken, ended, strict=True)]
         about = np.repeat(self.places[batch.language][batch.photos], count).tolist()
         scores = self.reward[batch.language].scores(spoken, about).reshape(-1, count)
         others = (scores.sum(1, keepdims=True) - scores) / max(count - 1, 1)
@@ -464,22 +458,17 @@ def joint(
     torch.manual_seed(config.seed)
     stage = Joint(config, made_with, data, start, part, out.parent / "features", _SMOKE_PHOTOS if smoke else None)
     if begun is not None:
-        file = begun / Joint.weights_file
-        if not file.exists():
-            raise InputError(f"{file}: missing: make it with revln train joint --out {begun}")
-        load_into(stage.module, load_file(file))
+        check_run(begun, [Joint.weights_file], "make it with revln train joint")
+        load_into(stage.module, load_file(begun / Joint.weights_file))
     if not directory.history:
         save_tokenizer(part.tokenizer, out)
-        size = dataclasses.asdict(part.decoder.size)
-        (out / SIZE_FILE).write_text(json.dumps(size, indent=1) + "\n", encoding="utf-8")
+        part.decoder.size.write(out / SIZE_FILE)
     return run(stage, directory)
 
 
 def joint_model(config: JointConfig, made_with: AlignConfig, start: Start, part: LanguagePart) -> JointModel:
     """What is trained: the towers of ``start`` and a generator around a decoder."""
-    towers = Towers(made_with, start.trunk, start.text.encoder)
-    if start.weights is not None:
-        load_into(towers, {**tensors_of(towers), **start.weights})
+    towers = start.towers(made_with)
     top = copy.deepcopy(Top(start.trunk, config.vision_blocks))
     channels, side = top.conv_head.in_channels, -(-made_with.image_size // 32)
     generator = Generator(part.decoder, channels, side * side, made_with.dim, config.dropout)
@@ -497,6 +486,5 @@ def _with_end(tokens: Sequence[str]) -> tuple[str, ...]:
     return (*tokens, END)
 
 
-def _in_parts(module: JointModel, inputs: Tensor) -> Tensor:
-    parts = [module.images(module.top.grid(inputs[start : start + _ROWS])) for start in range(0, len(inputs), _ROWS)]
-    return torch.cat(parts)
+def _in_parts(encode: Callable[[Tensor], Tensor], inputs: Tensor) -> Tensor:
+    return torch.cat([encode(inputs[start : start + _ROWS]) for start in range(0, len(inputs), _ROWS)])

@@ -14,7 +14,6 @@ from tokenizers import Tokenizer
 from revln.errors import InputError
 from revln.models import Bundle, Card
 from revln.models.bundle import GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZER, TEXT, TOKENIZER, VISION
-from revln.train.checkpoint import load_into, tensors_of
 from revln.train.config import AlignConfig, JointConfig
 from revln.train.decoder import Decoder, DecoderSize
 from revln.train.efficientnet import Top
@@ -24,6 +23,7 @@ from revln.train.joint import SIZE_FILE, Joint, JointModel, joint_model
 from revln.train.language import LanguagePart
 from revln.train.onnx_files import Precision
 from revln.train.pairs import AlignData
+from revln.train.run_directory import best_epoch, check_run
 from revln.train.starting import Start
 from revln.train.towers import Towers
 
@@ -50,8 +50,7 @@ class JointRun:
 
     def towers(self) -> Towers:
         """The towers as the run has left them; the CNN of ``start`` is changed with them."""
-        towers = Towers(self.made_with, self.start.trunk, self.start.text.encoder)
-        load_into(towers, {**tensors_of(towers), **(self.start.weights or {})})
+        towers = self.start.towers(self.made_with)
         towers.image.load_state_dict(self.model.image.state_dict())
         towers.text.projection.load_state_dict(self.model.text.state_dict())
         Top(self.start.trunk, self.config.vision_blocks).load_state_dict(self.model.top.state_dict())
@@ -68,14 +67,12 @@ def load_joint(run: Path, bundle: Bundle) -> JointRun:
     Raises:
         InputError: the directory holds no finished epoch of such a run, or it began with another bundle.
     """
-    for name in ("config.json", Joint.weights_file, TOKENIZER, SIZE_FILE):
-        if not (run / name).exists():
-            raise InputError(f"{run / name}: missing: train first, with revln train joint --out {run}")
+    check_run(run, ("config.json", Joint.weights_file, TOKENIZER, SIZE_FILE), "train first, with revln train joint")
     config = JointConfig(**json.loads((run / "config.json").read_text(encoding="utf-8")))
     if config.start != bundle.card.id:
         raise InputError(f"{run}: was trained on the towers of {config.start}, not of {bundle.card.id}: give those")
     made_with, start = Start.of_bundle(bundle)
-    size = DecoderSize(**json.loads((run / SIZE_FILE).read_text(encoding="utf-8")))
+    size = DecoderSize.read(run / SIZE_FILE)
     tokenizer = Tokenizer.from_file(str(run / TOKENIZER))
     model = joint_model(config, made_with, start, LanguagePart(Decoder(size, looks=True), tokenizer))
     model.load_state_dict(load_file(run / Joint.weights_file))
@@ -119,17 +116,12 @@ def export_joint(
         )
         trained.tokenizer.save(str(directory / GENERATOR_TOKENIZER))
         stored = f"vision {vision_precision}, text {text_precision}, generator {generator_precision}"
-        metrics = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-        numbers = {
-            "weights stored as": stored,
-            "captions of the dev split, greedy": max(metrics[1:], key=lambda line: line["score"]),
-        }
+        numbers = {"weights stored as": stored, "captions of the dev split, greedy": best_epoch(run)[1]}
         size = trained.model.generator.decoder.size
         generator = {
             "languages": trained.config.languages.split(),
             "max_tokens": trained.config.max_tokens,
             "recalled_tokens": trained.config.recalled_tokens,
-            "recalled": trained.config.recalled,
             "likeness_weights": trained.model.generator.sharpness.exp().tolist(),
             "layers": size.layers,
             "key_heads": size.key_heads,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +25,7 @@ from revln.train.learner import ParameterGroup
 from revln.train.llama import load_smollm2
 from revln.train.loop import Draw, Result, Stage, run
 from revln.train.pairs import AlignData
-from revln.train.run_directory import Metrics, RunDirectory
+from revln.train.run_directory import Metrics, RunDirectory, check_run
 from revln.train.text_encoders import Sentences, save_tokenizer
 from revln.train.word_pieces import learn_word_pieces
 
@@ -220,8 +218,7 @@ def lm(config: LanguageConfig, data: LanguageData, out: Path, *, resume: bool = 
     directory = RunDirectory(out, config, resume=resume)
     stage = LanguageModel(config, data, _begin(config, data, out, resume=resume))
     if not directory.history:
-        size = json.dumps(dataclasses.asdict(stage.module.size), indent=1)
-        (out / SIZE_FILE).write_text(size + "\n", encoding="utf-8")
+        stage.module.size.write(out / SIZE_FILE)
     return run(stage, directory)
 
 
@@ -240,10 +237,8 @@ def load_language_part(
     Raises:
         InputError: the directory holds no finished epoch of such a run.
     """
-    for name in (SIZE_FILE, WEIGHTS_FILE, TOKENIZER):
-        if not (run_directory / name).exists():
-            raise InputError(f"{run_directory / name}: missing: make it with revln train lm --out {run_directory}")
-    size = DecoderSize(**json.loads((run_directory / SIZE_FILE).read_text(encoding="utf-8")))
+    check_run(run_directory, (SIZE_FILE, WEIGHTS_FILE, TOKENIZER), "make it with revln train lm")
+    size = DecoderSize.read(run_directory / SIZE_FILE)
     torch.manual_seed(seed)
     decoder = Decoder(size, dropout, looks=looks)
     if not scratch:

@@ -17,10 +17,20 @@ from torch import Tensor
 from revln.errors import InputError
 from revln.sources import read_captions, read_split
 from revln.train.class_names import ClassFeatures
+from revln.train.features import Augmentation
 from revln.train.loop import Draw
 from revln.train.text_encoders import Sentences
 
-__all__ = ["CAPTIONS_PER_IMAGE", "AlignData", "CaptionPairs", "ClassPairs", "Drawn", "Texts", "tells_sides"]
+__all__ = [
+    "CAPTIONS_PER_IMAGE",
+    "AlignData",
+    "CaptionPairs",
+    "ClassPairs",
+    "Drawn",
+    "Texts",
+    "fitting_views",
+    "tells_sides",
+]
 
 CAPTIONS_PER_IMAGE = 5
 
@@ -33,6 +43,21 @@ _SIDES = re.compile(r"\b(left|right)\b|左|右", re.IGNORECASE)
 def tells_sides(texts: Sequence[str]) -> bool:
     """Whether a text says left or right, so that it does not fit the photo's mirror image."""
     return any(_SIDES.search(text) for text in texts)
+
+
+def fitting_views(texts: Mapping[str, Sequence[str]], views: int) -> npt.NDArray[np.bool_]:
+    """Whether the texts of a photo fit a view of it [n, views]: those that tell sides do not fit its mirror image.
+
+    Args:
+        texts: of each photo, by its file name.
+        views: how many there are; see ``Augmentation.of_view``.
+    """
+    sided = [tells_sides(own) for own in texts.values()]
+    mirrored = [
+        [view > 0 and Augmentation.of_view(Path(name), view).mirrored for view in range(views)] for name in texts
+    ]
+    fitting: npt.NDArray[np.bool_] = ~(np.array(sided)[:, None] & np.array(mirrored))
+    return fitting
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from revln.errors import InputError
 from revln.models.card import sha256_of
 from revln.train import efficientnet
 from revln.train.checkpoint import load_into, read_tensors
+from revln.train.run_directory import check_run
 
 __all__ = ["CNN_FILE", "PhotoClassifier", "cnn_of_run", "read_cnn", "trained_cnn"]
 
@@ -84,9 +85,7 @@ def trained_cnn(run: Path, variant: str) -> Path:
     Raises:
         InputError: the run has made none, or one that the joint space cannot be trained over.
     """
-    for name in ("config.json", CNN_FILE):
-        if not (run / name).exists():
-            raise InputError(f"{run / name}: missing: make it with revln train vision --out {run}")
+    check_run(run, ("config.json", CNN_FILE), "make it with revln train vision")
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     if config.get("variant") != variant:
         raise InputError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Iterable
 from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,13 +18,36 @@ from revln.train.config import StageConfig
 from revln.train.curve import draw_curve
 from revln.train.learner import Learner
 
-__all__ = ["CHECKPOINT", "Metrics", "RunDirectory"]
+__all__ = ["CHECKPOINT", "Metrics", "RunDirectory", "best_epoch", "check_run"]
 
 CHECKPOINT = "checkpoint.safetensors"
+_METRICS = "metrics.jsonl"
 
 log = logging.getLogger("revln.train")
 
 Metrics = dict[str, float]
+
+
+def check_run(run: Path, names: Iterable[str], way: str) -> None:
+    """Makes sure that a run has left the files that are needed of it.
+
+    Args:
+        run: its directory.
+        names: of the files.
+        way: how to make them, up to the directory, as in "make it with revln train lm".
+
+    Raises:
+        InputError: one is missing.
+    """
+    for name in names:
+        if not (run / name).exists():
+            raise InputError(f"{run / name}: missing: {way} --out {run}")
+
+
+def best_epoch(run: Path) -> tuple[Metrics, Metrics]:
+    """What a run that is done measured before training, and after its best epoch."""
+    before, *after = map(json.loads, (run / _METRICS).read_text(encoding="utf-8").splitlines())
+    return before, max(after, key=lambda line: line["score"])
 
 
 class RunDirectory:
@@ -57,7 +81,7 @@ class RunDirectory:
         self.path = path
         self.checkpoint = path / CHECKPOINT
         self.history: list[Metrics] = []
-        self._metrics = path / "metrics.jsonl"
+        self._metrics = path / _METRICS
         self._config = json.loads(json.dumps(asdict(config)))
         if resume and self.checkpoint.exists():
             note = json.loads(read_note(self.checkpoint))

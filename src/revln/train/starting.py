@@ -21,7 +21,7 @@ from revln.models.bundle import GOLDEN, TEXT, TOKENIZER, VISION
 from revln.models.card import Card, sha256_of
 from revln.text import pad
 from revln.train import efficientnet
-from revln.train.checkpoint import tensors_of
+from revln.train.checkpoint import load_into, tensors_of
 from revln.train.config import AlignConfig
 from revln.train.onnx_files import read_weights
 from revln.train.photo_classifier import read_cnn, trained_cnn
@@ -55,6 +55,13 @@ class Start:
     card: Card | None = None
     calibration: BackgroundCalibration | None = None
     cnn: Path | None = None
+
+    def towers(self, config: AlignConfig) -> Towers:
+        """The towers around its CNN and text encoder, with its weights; without, the heads know nothing yet."""
+        towers = Towers(config, self.trunk, self.text.encoder)
+        if self.weights is not None:
+            load_into(towers, {**tensors_of(towers), **self.weights})
+        return towers
 
     @classmethod
     def packaged(cls, config: AlignConfig, text_run: Path | None = None, vision_run: Path | None = None) -> Start:

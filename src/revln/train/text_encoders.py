@@ -21,6 +21,7 @@ from revln.train import minilm
 from revln.train.checkpoint import replacing
 from revln.train.gru import GRUEncoder
 from revln.train.progress import Progress
+from revln.train.run_directory import check_run
 from revln.train.transformer import TransformerEncoder
 
 __all__ = [
@@ -83,9 +84,7 @@ def load_text_part(kind: EncoderKind, layers: int, run: Path | None, dropout: fl
         return TextPart(minilm.load_pretrained(dropout), minilm.load_tokenizer())
     if run is None:
         raise InputError(f"the text encoder {kind} starts from a distillation: give its directory with --text")
-    for name in ("config.json", WEIGHTS_FILE, TOKENIZER):
-        if not (run / name).exists():
-            raise InputError(f"{run / name}: missing: make it with revln train distil --out {run}")
+    check_run(run, ("config.json", WEIGHTS_FILE, TOKENIZER), "make it with revln train distil")
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     if (config["encoder"], config["layers"]) != (kind, layers):
         raise InputError(
