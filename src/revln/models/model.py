@@ -16,7 +16,7 @@ from revln.models.bundle import Bundle
 from revln.models.card import Card
 from revln.models.encoder import BundleEncoder
 from revln.models.generator import BundleGenerator
-from revln.models.parallel import map_ordered
+from revln.models.parallel import cores, map_ordered
 from revln.models.registry import open_bundle
 from revln.models.verification import verify_bundle
 from revln.types import Embedding, ImageEncoding
@@ -24,7 +24,8 @@ from revln.types import Embedding, ImageEncoding
 __all__ = ["ImageLike", "Model", "load_model"]
 
 ImageLike = str | Path | Image.Image | npt.NDArray[np.uint8]
-_TEXTS = 64
+_TEXTS = 64  # at once on a core
+_FEWEST = 8  # that are worth a core of their own
 _NAME_TEMPLATES = ("{}", "a photo of a {}")
 
 
@@ -88,11 +89,12 @@ class Model:
         Raises:
             BundleError: the model is damaged.
         """
-        if len(texts) <= _TEXTS:
+        if len(texts) <= _FEWEST:
             return self.encoder.encode_texts(texts)
         # Like lengths together, so that no chunk is mostly padding; a chunk a core at a time.
         order = np.array(sorted(range(len(texts)), key=lambda index: len(texts[index])), dtype=np.int64)
-        chunks = [order[start : start + _TEXTS] for start in range(0, len(order), _TEXTS)]
+        size = max(_FEWEST, min(_TEXTS, -(-len(texts) // cores())))
+        chunks = [order[start : start + size] for start in range(0, len(order), size)]
         rows = np.zeros((len(texts), self.dim), dtype=np.float32)
         encoded = map_ordered(lambda chunk: self.encoder.encode_texts([texts[index] for index in chunk]), chunks)
         for chunk, vectors in zip(chunks, encoded, strict=True):

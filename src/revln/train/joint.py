@@ -7,7 +7,6 @@ retriever's projection heads as well, if they are not frozen.
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,20 +16,20 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from safetensors.torch import load_file
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from revln.errors import InputError
 from revln.images import Transform
-from revln.metrics import Cider, caption_scores
+from revln.metrics import Cider, caption_scores, retrieval_recall
 from revln.text import caption_tokens, pad, without_stop
 from revln.text.special import END, beginning
 from revln.train.checkpoint import load_into
 from revln.train.config import AlignConfig, JointConfig
-from revln.train.efficientnet import Top
 from revln.train.features import Features, Trunk, cached_features
-from revln.train.generator import Generator, Recalled, Seen
+from revln.train.generator import Recalled, Seen
 from revln.train.invented_words import Inventor
+from revln.train.joint_model import JointModel, joint_model
 from revln.train.language import LanguagePart, coded, special_token
 from revln.train.learner import ParameterGroup
 from revln.train.loop import Draw, Result, Stage, run
@@ -42,32 +41,12 @@ from revln.train.run_directory import Metrics, RunDirectory, check_run
 from revln.train.saying import say
 from revln.train.starting import Start
 from revln.train.text_encoders import Sentences, in_chunks, save_tokenizer, token_ids
-from revln.train.towers import ImageHead, Projection
 
-__all__ = ["SIZE_FILE", "Joint", "JointModel", "joint", "joint_model"]
+__all__ = ["SIZE_FILE", "Joint", "joint"]
 
 SIZE_FILE = "generator.json"
 _SMOKE_PHOTOS = 48
 _ROWS = 125  # photos that captions are generated for at once
-
-
-class JointModel(nn.Module):
-    """All that may be trained: the generator, the last blocks of the CNN, and the retriever's projection heads."""
-
-    def __init__(self, top: Top, image: ImageHead, text: Projection, generator: Generator) -> None:
-        super().__init__()
-        self.top, self.image, self.text, self.generator = top, image, text, generator
-        self.scale = nn.Parameter(torch.tensor(3.5))  # of the loss that keeps the joint space together
-
-    def images(self, grid: Tensor) -> Tensor:
-        """Embeddings [n, dim + visual dim] of the CNN's grid [n, c, h, w]."""
-        embedding: Tensor = self.image(self.top.summary(grid))[0]
-        return embedding
-
-    def texts(self, sentences: Tensor) -> Tensor:
-        """Embeddings [n, dim] of what the text encoder says [n, width]."""
-        projected: Tensor = self.text(sentences * sentences.shape[-1] ** 0.5)
-        return F.normalize(projected, dim=-1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,21 +131,14 @@ class Joint(Stage[JointModel]):
 
         self.train = self._photos(train, [seen(list(train), view) for view in range(config.views)])
         self.dev = self._photos(dev, [seen(list(dev), 0)])
-        tokenizer, most = start.text.tokenizer, made_with.max_tokens
-        self.memory = {
-            language: Texts(
-                np.repeat(np.arange(len(train)), [len(texts[language]) for texts in train.values()]),
-                _sentences(start, token_ids(tokenizer, said, most)),
-                [
-                    sentence[1:-1]
-                    for sentence in coded(
-                        part.tokenizer, list(map(without_stop, said)), language, config.recalled_tokens + 2
-                    )
-                ],
-            )
-            for language in self.languages
-            for said in [[text for texts in train.values() for text in texts[language]]]
-        }
+        self.memory, self.dev_texts = (
+            {
+                language: self._texts([texts[language] for texts in photos.values()], language, start, most)
+                for language in self.languages
+            }
+            for most in [made_with.max_tokens]
+            for photos in (train, dev)
+        )
         self.pooled = self.train.views[0].pooled
         self.reward = {
             language: Cider([list(map(_with_end, own)) for own in self.train.references[language] if own])
@@ -179,6 +151,16 @@ class Joint(Stage[JointModel]):
         }
         self.inventor = Inventor(part.tokenizer, [own.words for own in self.memory.values()])
         self.steps = max(1, len(train) // config.batch_size)
+
+    def _texts(self, said: Sequence[Sequence[str]], language: str, start: Start, most: int) -> Texts:
+        """The captions of photos, each cut to ``most`` tokens for the text encoder."""
+        texts = [text for own in said for text in own]
+        words = coded(self.tokenizer, [without_stop(text) for text in texts], language, self.config.recalled_tokens + 2)
+        return Texts(
+            np.repeat(np.arange(len(said)), [len(own) for own in said]),
+            _sentences(start, token_ids(start.text.tokenizer, texts, most)),
+            [sentence[1:-1] for sentence in words],
+        )
 
     def _photos(self, said: Mapping[str, Mapping[str, Sequence[str]]], views: Sequence[Features]) -> _Photos:
         texts = {name: [text for told in own.values() for text in told] for name, own in said.items()}
@@ -247,7 +229,8 @@ class Joint(Stage[JointModel]):
     def evaluate(self, module: JointModel) -> Metrics:
         """Scores of greedy captions of the dev photos, memory on and off; ``score`` is the sum of the CIDEr.
 
-        A generator that was trained without a memory is measured without.
+        A generator that was trained without a memory is measured without. The retriever's recall is measured as well,
+        the dev photos and their captions finding each other.
         """
         self.pooled = self._pooled(module)
         found = self._candidates(module, self.dev, own=False) if self.config.memory_share else None
@@ -258,6 +241,8 @@ class Joint(Stage[JointModel]):
             metrics[f"{language}_CIDEr"] = round(on["CIDEr"], 2)
             metrics[f"{language}_BLEU-4"] = round(on["BLEU-4"], 2)
             metrics[f"{language}_CIDEr_off"] = round(off["CIDEr"], 2)
+            for way, recall in self._recall(module, language).items():
+                metrics[f"{language}_{way}_R@1"] = recall["R@1"]
         return {"score": round(sum(metrics[name] for name in self.headline), 2), **metrics}
 
     def _scores(self, module: JointModel, language: str, found: npt.NDArray[np.int64] | None) -> dict[str, float]:
@@ -265,6 +250,14 @@ class Joint(Stage[JointModel]):
         said, references = self._said(module, language, found), self.dev.references[language]
         told = [row for row, own in enumerate(references) if own]
         return caption_scores([said[row] for row in told], [references[row] for row in told])
+
+    @torch.inference_mode()
+    def _recall(self, module: JointModel, language: str) -> dict[str, dict[str, float]]:
+        texts = self.dev_texts[language]
+        images = _in_parts(lambda maps: module.images(module.top.grid(maps)), self.dev.views[0].inputs)
+        said = module.texts(texts.sentences)
+        shared = F.normalize(images[:, : said.shape[-1]], dim=-1)
+        return retrieval_recall(shared.numpy(), said.numpy(), texts.owners)
 
     def _grid(self, maps: Tensor) -> Tensor:
         if not self.config.vision_blocks:
@@ -464,15 +457,6 @@ def joint(
         save_tokenizer(part.tokenizer, out)
         part.decoder.size.write(out / SIZE_FILE)
     return run(stage, directory)
-
-
-def joint_model(config: JointConfig, made_with: AlignConfig, start: Start, part: LanguagePart) -> JointModel:
-    """What is trained: the towers of ``start`` and a generator around a decoder."""
-    towers = start.towers(made_with)
-    top = copy.deepcopy(Top(start.trunk, config.vision_blocks))
-    channels, side = top.conv_head.in_channels, -(-made_with.image_size // 32)
-    generator = Generator(part.decoder, channels, side * side, made_with.dim, config.dropout)
-    return JointModel(top, towers.image, towers.text.projection, generator)
 
 
 @torch.inference_mode()

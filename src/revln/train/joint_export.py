@@ -19,7 +19,8 @@ from revln.train.decoder import Decoder, DecoderSize
 from revln.train.efficientnet import Top
 from revln.train.export import completed, draft_bundle, measured, replaced
 from revln.train.generator_files import write_generator
-from revln.train.joint import SIZE_FILE, Joint, JointModel, joint_model
+from revln.train.joint import SIZE_FILE, Joint
+from revln.train.joint_model import JointModel, joint_model
 from revln.train.language import LanguagePart
 from revln.train.onnx_files import Precision
 from revln.train.pairs import AlignData

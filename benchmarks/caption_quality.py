@@ -1,0 +1,151 @@
+"""What the memory is worth to captions: with it, without it, and with what it recalls of another photo.
+
+The memory holds the training photos with their captions in one language; the dev photos are captioned, greedily or as
+``revln caption`` does. Printed are CIDEr and BLEU-4 of each way, and how much CIDEr each gains over another way, with
+95 % intervals (paired bootstrap over photos). A twin, a bundle whose generator was trained without retrieval, is
+captioned for without a memory.
+
+    python benchmarks/caption_quality.py FLICKR8K [--twin BUNDLE] [--beams 1]
+
+FLICKR8K holds ``images/``, ``captions.txt``, ``captions.zh.txt``, ``train.txt`` and ``dev.txt``. Takes about ten
+minutes on two cores.
+"""
+
+from __future__ import annotations
+
+import csv
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+import revln
+from common import finish, parser
+from revln.answer import Decoding, decode
+from revln.config import RECALLED
+from revln.metrics import Cider, Tokens, bleu, bootstrap_interval, paired_bootstrap_interval
+from revln.models import Model
+from revln.retrieve import Recollection, recall
+from revln.sources import read_captions, read_split
+from revln.text import caption_tokens
+from revln.types import ImageEncoding
+
+CAPTIONS = {"en": "captions.txt", "zh": "captions.zh.txt"}
+TOGETHER = 16
+NOTHING = Recollection((), np.zeros((0, 2), np.float32))
+
+
+def memory_of(folder: Path, language: str, place: Path, model: Model) -> revln.Memory:
+    """A memory of the training photos with their captions in one language."""
+    said, train = read_captions(folder / CAPTIONS[language]), read_split(folder / "train.txt")
+    captions = place / f"{language}.csv"
+    with captions.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file).writerows([("image", "caption"), *((name, text) for name in train for text in said[name])])
+    memory = revln.Memory.open(place / f"{language}.revln", model=model)
+    revln.index([folder / "images" / name for name in train], memory=memory, captions=captions)
+    return memory
+
+
+def recollections(
+    memory: revln.Memory, model: Model, language: str, seen: Sequence[ImageEncoding]
+) -> list[Recollection]:
+    """What the memory recalls of each photo."""
+    searcher, generator = memory.searcher(), model.generator
+    assert generator is not None
+    return [
+        recall(
+            searcher.view,
+            searcher.index,
+            searcher.calibration,
+            model.encode_texts,
+            encoding.embeddings[0],
+            k=RECALLED,
+            weights=generator.likeness_weights,
+            language=language,
+        )
+        for encoding in seen
+    ]
+
+
+def say(
+    model: Model, language: str, seen: Sequence[ImageEncoding], recalled: Sequence[Recollection], decoding: Decoding
+) -> list[Tokens]:
+    """Captions as tokens."""
+    generator = model.generator
+    assert generator is not None
+    said: list[Tokens] = []
+    for start in range(0, len(seen), TOGETHER):
+        photos, own = seen[start : start + TOGETHER], recalled[start : start + TOGETHER]
+        likenesses = np.zeros((len(own), max(1, *(len(one.likenesses) for one in own)), 2), np.float32)
+        for row, one in enumerate(own):
+            likenesses[row, : len(one.likenesses)] = one.likenesses
+        context = generator.look(
+            np.concatenate([encoding.grid for encoding in photos if encoding.grid is not None]),
+            np.concatenate([model.shared(encoding.embeddings) for encoding in photos]),
+            [one.texts for one in own],
+            likenesses,
+        )
+        sentences = decode(generator.speaker(context), len(photos), generator.beginning(language), decoding)
+        said += [caption_tokens(generator.decode(sentence.ids), language) for sentence in sentences]
+    return said
+
+
+def figures(said: Mapping[str, Sequence[Tokens]], references: Sequence[Sequence[Tokens]]) -> dict[str, Any]:
+    """CIDEr and BLEU-4 of each way, and gains in CIDEr over others."""
+    measure, rows = Cider(references), list(range(len(references)))
+    scores: dict[str, npt.NDArray[np.floating]] = {
+        way: 100 * np.asarray(measure.scores(own, rows)) for way, own in said.items()
+    }
+    found: dict[str, Any] = {}
+    for way, own in said.items():
+        interval = bootstrap_interval(scores[way])
+        found[way] = {"CIDEr": shown(interval), "BLEU-4": round(bleu(own, references)[-1], 1)}
+    for first, second in (("on", "off"), ("on", "twin"), ("another's", "off")):
+        if first in scores and second in scores:
+            found[f"{first} over {second}"] = shown(paired_bootstrap_interval(scores[first], scores[second]))
+    return found
+
+
+def shown(interval: revln.metrics.Interval) -> str:
+    """A mean with its interval."""
+    return f"{interval.mean:.1f} ({interval.low:.1f} to {interval.high:.1f})"
+
+
+def main() -> None:
+    """Measures both languages."""
+    arguments = parser(__doc__)
+    arguments.add_argument("captioned", type=Path)
+    arguments.add_argument("--twin", type=Path, help="bundle whose generator was trained without retrieval")
+    arguments.add_argument("--beams", type=int, default=Decoding().beams)
+    given = arguments.parse_args()
+    model, decoding = revln.load_model(given.model), Decoding(beams=given.beams)
+    twin = revln.load_model(given.twin) if given.twin else None
+    dev = read_split(given.captioned / "dev.txt")
+    photos = [given.captioned / "images" / name for name in dev]
+    seen = list(model.look(photos))
+    seen_by_twin = list(twin.look(photos)) if twin else []
+    other = np.roll(np.arange(len(dev)), 1)
+    results = {}
+    with tempfile.TemporaryDirectory(prefix="revln-") as temporary:
+        for language, file in CAPTIONS.items():
+            captions = read_captions(given.captioned / file)
+            references = [[caption_tokens(text, language) for text in captions[name][:5]] for name in dev]
+            memory = memory_of(given.captioned, language, Path(temporary), model)
+            recalled = recollections(memory, model, language, seen)
+            said = {
+                "on": say(model, language, seen, recalled, decoding),
+                "off": say(model, language, seen, [NOTHING] * len(seen), decoding),
+                "another's": say(model, language, seen, [recalled[place] for place in other], decoding),
+            }
+            if twin:
+                said["twin"] = say(twin, language, seen_by_twin, [NOTHING] * len(seen), decoding)
+            results[language] = figures(said, references)
+            print(language, results[language], flush=True)
+    finish("caption_quality", beams=given.beams, photos=len(dev), **results)
+
+
+if __name__ == "__main__":
+    main()
