@@ -88,7 +88,8 @@ def say(
             [one.texts for one in own],
             likenesses,
         )
-        sentences = decode(generator.speaker(context), len(photos), generator.beginning(language), decoding)
+        prompts = np.full((len(photos), 1), generator.beginning(language))
+        sentences = decode(generator.speaker(context), prompts, decoding)
         said += [caption_tokens(generator.decode(sentence.ids), language) for sentence in sentences]
     return said
 

@@ -74,12 +74,16 @@ def log_probabilities(tell: Next, ids: tuple[int, ...]) -> list[float]:
     return [float(tell((FIRST, *ids[:place]))[token]) for place, token in enumerate(ids)]
 
 
+def begun(rows: int) -> np.ndarray:
+    return np.full((rows, 1), FIRST)
+
+
 # A looks better than B at first, and leads nowhere.
 GARDEN_PATH = by_last({FIRST: {A: 0.6, B: 0.4}, A: {END: 0.3, A: 0.25, B: 0.25, C: 0.2}, B: {C: 1.0}, C: {END: 1.0}})
 
 
 def test_greedy_takes_the_likeliest_token_each_time() -> None:
-    (sentence,) = decode(Table(GARDEN_PATH), 1, FIRST, Decoding(beams=1))
+    (sentence,) = decode(Table(GARDEN_PATH), begun(1), Decoding(beams=1))
     assert sentence.ids == (A,)
     assert sentence.log_probabilities == pytest.approx(np.log([0.6, 0.3]))
     assert sentence.likelihood == pytest.approx((0.6 * 0.3) ** 0.5)
@@ -89,12 +93,12 @@ def test_greedy_ends_only_where_the_end_is_likeliest() -> None:
     # As a whole the empty sentence is likelier.
     doubt = {A: 0.24, C: 0.24}
     tell = by_last({FIRST: {A: 0.6, END: 0.4}, A: {**doubt, B: 0.28, END: 0.24}, B: {**doubt, B: 0.24, END: 0.28}})
-    assert decode(Table(tell), 1, FIRST, Decoding(beams=1))[0].ids == (A, B)
-    assert decode(Table(tell), 1, FIRST, Decoding(beams=2))[0].ids == ()
+    assert decode(Table(tell), begun(1), Decoding(beams=1))[0].ids == (A, B)
+    assert decode(Table(tell), begun(1), Decoding(beams=2))[0].ids == ()
 
 
 def test_beam_search_finds_what_greedy_misses() -> None:
-    (sentence,) = decode(Table(GARDEN_PATH), 1, FIRST, Decoding(beams=2, length_penalty=0.0))
+    (sentence,) = decode(Table(GARDEN_PATH), begun(1), Decoding(beams=2, length_penalty=0.0))
     assert sentence.ids == (B, C)
     assert sentence.log_probabilities == pytest.approx([np.log(0.4), 0, 0])
 
@@ -102,36 +106,36 @@ def test_beam_search_finds_what_greedy_misses() -> None:
 def test_the_length_penalty_says_what_a_longer_sentence_is_worth() -> None:
     # "A" alone has the probability 0.35, "B C" 0.3: less, but more for each of its tokens.
     speaker = Table(by_last({FIRST: {A: 0.35, B: 0.3, C: 0.35}, A: {END: 1.0}, B: {C: 1.0}, C: {A: 0.1, END: 0.9}}))
-    found = {penalty: decode(speaker, 1, FIRST, Decoding(length_penalty=penalty))[0].ids for penalty in (0.0, 1.0)}
+    found = {penalty: decode(speaker, begun(1), Decoding(length_penalty=penalty))[0].ids for penalty in (0.0, 1.0)}
     assert found == {0.0: (A,), 1.0: (B, C)}
 
 
 def test_what_ends_takes_no_place_of_what_goes_on() -> None:
     likely = {END: 0.6, C: 0.4}
     tell = by_last({FIRST: {A: 0.51, B: 0.49}, A: likely, B: likely, C: {END: 1.0}})
-    assert decode(Table(tell), 1, FIRST, Decoding(beams=2))[0].ids == (A, C)
+    assert decode(Table(tell), begun(1), Decoding(beams=2))[0].ids == (A, C)
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
 @pytest.mark.parametrize("seed", range(6))
 def test_wide_beams_find_the_best_of_all_sentences(seed: int, penalty: float) -> None:
     tell = at_random(seed)
-    (sentence,) = decode(Table(tell), 1, FIRST, Decoding(most=4, beams=4**3, length_penalty=penalty))
+    (sentence,) = decode(Table(tell), begun(1), Decoding(most=4, beams=4**3, length_penalty=penalty))
     assert sentence.ids == likeliest(tell, 4, penalty)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_more_beams_than_there_are_words(seed: int) -> None:
     tell = at_random(seed, words=1)
-    (sentence,) = decode(Table(tell), 1, FIRST, Decoding(most=4, beams=20, length_penalty=1.0))
+    (sentence,) = decode(Table(tell), begun(1), Decoding(most=4, beams=20, length_penalty=1.0))
     assert sentence.ids == likeliest(tell, 4, 1.0, words=1)
 
 
 @pytest.mark.parametrize("decoding", [Decoding(6, beams=1), Decoding(6, beams=3), Decoding(6, 1, nucleus=0.9, seed=5)])
 def test_rows_say_together_what_each_says_alone(decoding: Decoding) -> None:
     rows = [at_random(seed) for seed in range(8)]
-    together = decode(Table(*rows), len(rows), FIRST, decoding)
-    alone = [decode(Table(row), 1, FIRST, decoding)[0] for row in rows]
+    together = decode(Table(*rows), begun(len(rows)), decoding)
+    alone = [decode(Table(row), begun(1), decoding)[0] for row in rows]
     assert [sentence.ids for sentence in together] == [sentence.ids for sentence in alone]
     assert len({len(sentence.ids) for sentence in alone}) > 2  # some end before others
     for one, other in zip(together, alone, strict=True):
@@ -143,7 +147,7 @@ def test_rows_say_together_what_each_says_alone(decoding: Decoding) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_what_is_told_of_a_sentence_belongs_to_it(seed: int, beams: int) -> None:
     tell = at_random(seed)
-    (sentence,) = decode(Table(tell), 1, FIRST, Decoding(most=6, beams=beams))
+    (sentence,) = decode(Table(tell), begun(1), Decoding(most=6, beams=beams))
     told = len(sentence.log_probabilities)
     assert sentence.log_probabilities == pytest.approx(log_probabilities(tell, (*sentence.ids, END)[:told]))
     assert sentence.looked == pytest.approx(np.eye(5)[[FIRST, *sentence.ids][:told]].mean(axis=0))
@@ -152,7 +156,7 @@ def test_what_is_told_of_a_sentence_belongs_to_it(seed: int, beams: int) -> None
 @pytest.mark.parametrize("beams", [1, 3])
 def test_a_sentence_without_end_is_cut_off(beams: int) -> None:
     endless = by_last({FIRST: {A: 0.9, B: 0.1}, A: {B: 0.9, A: 0.1}, B: {A: 0.9, B: 0.1}})
-    (sentence,) = decode(Table(endless), 1, FIRST, Decoding(most=5, beams=beams))
+    (sentence,) = decode(Table(endless), begun(1), Decoding(most=5, beams=beams))
     assert sentence.ids == (A, B, A, B, A)
     assert sentence.likelihood == pytest.approx(0.9)
     assert sentence.looked == pytest.approx([0.2, 0, 0.4, 0.4, 0])
@@ -160,21 +164,21 @@ def test_a_sentence_without_end_is_cut_off(beams: int) -> None:
 
 def test_an_unlikely_end_is_no_reason_to_end() -> None:
     tell = by_last({FIRST: {A: 0.99, END: 0.01}, A: {A: 0.99, END: 0.01}})
-    assert decode(Table(tell), 1, FIRST, Decoding(most=5, beams=2))[0].ids == (A,) * 5
+    assert decode(Table(tell), begun(1), Decoding(most=5, beams=2))[0].ids == (A,) * 5
 
 
 @pytest.mark.parametrize("beams", [1, 3])
 def test_an_end_at_once_is_an_empty_sentence(beams: int) -> None:
     silent = by_last({FIRST: {END: 0.8, A: 0.2}, A: {A: 0.5, END: 0.5}})
-    (sentence,) = decode(Table(silent), 1, FIRST, Decoding(beams=beams))
+    (sentence,) = decode(Table(silent), begun(1), Decoding(beams=beams))
     assert sentence.ids == ()
     assert sentence.likelihood == pytest.approx(0.8)
 
 
 def test_following_gives_the_greedy_sentence_token_by_token() -> None:
     speaker = Table(at_random(1))
-    (sentence,) = decode(speaker, 1, FIRST, Decoding(beams=1))
-    tokens, told, looked = zip(*follow(speaker, FIRST, Decoding(beams=1)), strict=True)
+    (sentence,) = decode(speaker, begun(1), Decoding(beams=1))
+    tokens, told, looked = zip(*follow(speaker, [FIRST], Decoding(beams=1)), strict=True)
     assert len(sentence.ids) > 1
     assert tokens == (*sentence.ids, END)
     assert told == pytest.approx(sentence.log_probabilities)
@@ -186,7 +190,7 @@ DRAWN = by_last({FIRST: {A: 0.5, B: 0.3, C: 0.15, END: 0.05}, **{word: {END: 1.0
 
 def drawn(count: int = 1000, **options: float) -> dict[tuple[int, ...], float]:
     """Share of each sentence among those of so many seeds."""
-    said = [decode(Table(DRAWN), 1, FIRST, Decoding(beams=1, seed=seed, **options))[0].ids for seed in range(count)]
+    said = [decode(Table(DRAWN), begun(1), Decoding(beams=1, seed=seed, **options))[0].ids for seed in range(count)]
     return {ids: said.count(ids) / count for ids in sorted(set(said))}
 
 
@@ -210,7 +214,7 @@ def test_temperature_flattens_or_sharpens() -> None:
 def test_a_seed_draws_the_same_again() -> None:
     def said(seed: int) -> list[tuple[int, ...]]:
         rows = [at_random(row) for row in range(5)]
-        return [one.ids for one in decode(Table(*rows), 5, FIRST, Decoding(beams=1, nucleus=1.0, seed=seed))]
+        return [one.ids for one in decode(Table(*rows), begun(5), Decoding(beams=1, nucleus=1.0, seed=seed))]
 
     assert said(1) == said(1)
     assert said(1) != said(2)
@@ -218,7 +222,7 @@ def test_a_seed_draws_the_same_again() -> None:
 
 def test_what_is_drawn_is_told_with_its_own_probability() -> None:
     speaker = Table(DRAWN)
-    found = [decode(speaker, 1, FIRST, Decoding(beams=1, nucleus=1.0, seed=seed))[0] for seed in range(20)]
+    found = [decode(speaker, begun(1), Decoding(beams=1, nucleus=1.0, seed=seed))[0] for seed in range(20)]
     assert {round(float(np.exp(sentence.log_probabilities[0])), 2) for sentence in found if sentence.ids == (B,)} == {
         0.3
     }
@@ -239,3 +243,12 @@ def test_what_is_drawn_is_told_with_its_own_probability() -> None:
 def test_what_cannot_be_decoded(options: dict, message: str) -> None:
     with pytest.raises(QueryError, match=message):
         Decoding(**options)
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_a_sentence_goes_on_from_its_prompt(beams: int) -> None:
+    """And tells of the prompt nothing: neither its tokens nor their probabilities."""
+    speaker, decoding = Table(GARDEN_PATH, GARDEN_PATH), Decoding(beams=beams)
+    sentences = decode(speaker, np.array([[FIRST, A, B], [FIRST, B, C]]), decoding)
+    assert [sentence.ids for sentence in sentences] == [(C,), ()]
+    assert sentences[0].log_probabilities == pytest.approx([0.0, 0.0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,6 +13,8 @@ from revln.protocols import Speaker
 from revln.types import Embedding
 
 __all__ = ["Decoding", "Sentence", "decode", "follow"]
+
+Ids = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,34 +83,33 @@ class _Ended:
         return max(self.found, key=lambda pair: pair[0])[1]
 
 
-def follow(speaker: Speaker, first: int, decoding: Decoding) -> Iterator[tuple[int, float, Embedding]]:
+def follow(speaker: Speaker, prompt: Sequence[int], decoding: Decoding) -> Iterator[tuple[int, float, Embedding]]:
     """Says one sentence token by token, so that it can be shown as it grows.
 
     Args:
         speaker: what speaks, about one thing.
-        first: token that it begins with.
+        prompt: tokens that it begins with.
         decoding: greedy or by chance; ``beams`` does not count.
 
     Yields:
         Each token with its log-probability and the attention [s] that went with it; the end as well, if it comes.
     """
-    for tokens, log_probabilities, looked in _steps(speaker, 1, first, decoding):
+    for tokens, log_probabilities, looked in _steps(speaker, np.array([prompt]), decoding):
         yield int(tokens[0]), float(log_probabilities[0]), looked[0]
 
 
-def decode(speaker: Speaker, rows: int, first: int, decoding: Decoding) -> list[Sentence]:
+def decode(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[Sentence]:
     """A sentence of each row: the likeliest that beam search finds, or with one beam as ``follow`` says it.
 
     Args:
-        speaker: what speaks, about ``rows`` things at once.
-        rows: how many.
-        first: token that the sentences begin with.
+        speaker: what speaks, about as many things at once as there are rows.
+        prompts: tokens [rows, t] that the sentences begin with.
         decoding: how they are found.
     """
     if decoding.beams > 1:
-        return _beam_search(speaker, rows, first, decoding)
+        return _beam_search(speaker, prompts, decoding)
     tokens, log_probabilities, looked = (
-        np.stack(parts, axis=1) for parts in zip(*_steps(speaker, rows, first, decoding), strict=True)
+        np.stack(parts, axis=1) for parts in zip(*_steps(speaker, prompts, decoding), strict=True)
     )
     sentences = []
     for row, said in enumerate(tokens.tolist()):
@@ -119,36 +120,35 @@ def decode(speaker: Speaker, rows: int, first: int, decoding: Decoding) -> list[
     return sentences
 
 
-def _steps(
-    speaker: Speaker, rows: int, first: int, decoding: Decoding
-) -> Iterator[tuple[npt.NDArray[np.int64], Embedding, Embedding]]:
+def _steps(speaker: Speaker, prompts: Ids, decoding: Decoding) -> Iterator[tuple[Ids, Embedding, Embedding]]:
     """Token [rows] after token, their log-probabilities [rows] and attention [rows, s], until all rows have ended.
 
     What a row says after its end is to be passed over.
     """
+    rows = len(prompts)
     chances = [np.random.default_rng(decoding.seed) for _ in range(rows)]
-    tokens, past, ended = np.full(rows, first), None, np.zeros(rows, bool)
+    given, past, ended = prompts, None, np.zeros(rows, bool)
     for _ in range(decoding.most):
-        said = speaker.say(tokens[:, None], past)
+        said = speaker.say(given, past)
         past, last = said.past, said.log_probabilities[:, -1]
         tokens = np.array([_choose(row, decoding, chance) for row, chance in zip(last, chances, strict=True)])
         yield tokens, last[np.arange(rows), tokens], said.looked[:, -1]
-        ended |= tokens == speaker.end
+        given, ended = tokens[:, None], ended | (tokens == speaker.end)
         if ended.all():
             return
 
 
-def _beam_search(speaker: Speaker, rows: int, first: int, decoding: Decoding) -> list[Sentence]:
-    beams = decoding.beams
-    ids = np.full((rows * beams, 1), first)
-    past = None
+def _beam_search(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[Sentence]:
+    rows, beams = len(prompts), decoding.beams
+    given, past = np.repeat(prompts, beams, axis=0), None
+    ids = np.zeros((rows * beams, 0), np.int64)
     # Beams of a row begin alike, so all but one are kept out of the running at first.
     totals = np.where(np.arange(rows * beams) % beams == 0, 0.0, -np.inf)
     told: list[list[float]] = [[] for _ in range(rows * beams)]
     looked: list[Embedding] | None = None
     ended = [_Ended() for _ in range(rows)]
     for length in range(1, decoding.most + 1):
-        said = speaker.say(ids[:, -1:], past)
+        said = speaker.say(given, past)
         past, step = said.past, said.log_probabilities[:, -1].astype(np.float64)
         attention = said.looked[:, -1]
         looked = [np.zeros_like(row) for row in attention] if looked is None else looked
@@ -163,12 +163,13 @@ def _beam_search(speaker: Speaker, rows: int, first: int, decoding: Decoding) ->
                 if token == speaker.end and np.isfinite(sums[row, place]):
                     log_probabilities = (*told[here], float(step[here, token]))
                     mean = np.divide(looked[here] + attention[here], length, dtype=np.float32)
-                    sentence = Sentence(tuple(ids[here, 1:].tolist()), log_probabilities, mean)
+                    sentence = Sentence(tuple(ids[here].tolist()), log_probabilities, mean)
                     ended[row].found.append((sums[row, place] / norm, sentence))
         # The order of the beams follows their parents, and so does all that is remembered of them.
         flat = (np.arange(rows)[:, None] * beams + parents).reshape(-1)
         tokens = chosen.reshape(-1)
-        ids = np.concatenate([ids[flat], tokens[:, None]], axis=1)
+        given = tokens[:, None]
+        ids = np.concatenate([ids[flat], given], axis=1)
         told = [[*told[parent], float(step[parent, token])] for parent, token in zip(flat, tokens, strict=True)]
         looked = [looked[parent] + attention[parent] for parent in flat]
         past, totals = past[:, :, flat], scores.reshape(-1)
@@ -178,14 +179,14 @@ def _beam_search(speaker: Speaker, rows: int, first: int, decoding: Decoding) ->
         here = row * beams
         if looked is not None and not _is_done(own, totals[here], length, decoding):  # cut off
             mean = np.divide(looked[here], length, dtype=np.float32)
-            sentence = Sentence(tuple(ids[here, 1:].tolist()), tuple(told[here]), mean)
+            sentence = Sentence(tuple(ids[here].tolist()), tuple(told[here]), mean)
             own.found.append((totals[here] / length**decoding.length_penalty, sentence))
     return [own.best() for own in ended]
 
 
 def _continued(
-    sums: npt.NDArray[np.float64], best: npt.NDArray[np.int64], vocabulary: int, end: int, beams: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
+    sums: npt.NDArray[np.float64], best: Ids, vocabulary: int, end: int, beams: int
+) -> tuple[Ids, Ids, npt.NDArray[np.float64]]:
     """Parent, token and total [rows, beams] of the best continuations that do not end, the best first."""
     parents, chosen = np.zeros((len(sums), beams), np.int64), np.zeros((len(sums), beams), np.int64)
     scores = np.full((len(sums), beams), -np.inf)  # of slots for which there is no continuation

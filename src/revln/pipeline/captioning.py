@@ -73,9 +73,8 @@ class Captioner:
             [own.texts for own in recalled],
             _padded([own.likenesses for own in recalled]),
         )
-        sentences = decode(
-            self._generator.speaker(context), len(seen), self._generator.beginning(self.language), self._decoding
-        )
+        prompts = np.full((len(seen), 1), self._generator.beginning(self.language))
+        sentences = decode(self._generator.speaker(context), prompts, self._decoding)
         return [
             self._answer(uri, sentence, own, context.entries)
             for (uri, _), sentence, own in zip(seen, sentences, recalled, strict=True)
