@@ -35,7 +35,7 @@ from revln.types import ImageEncoding
 
 CAPTIONS = {"en": "captions.txt", "zh": "captions.zh.txt"}
 TOGETHER = 16
-NOTHING = Recollection((), np.zeros((0, 2), np.float32))
+NOTHING = Recollection((), np.zeros((0, 3), np.float32))
 
 
 def memory_of(folder: Path, language: str, place: Path, model: Model) -> revln.Memory:
@@ -79,7 +79,7 @@ def say(
     said: list[Tokens] = []
     for start in range(0, len(seen), TOGETHER):
         photos, own = seen[start : start + TOGETHER], recalled[start : start + TOGETHER]
-        likenesses = np.zeros((len(own), max(1, *(len(one.likenesses) for one in own)), 2), np.float32)
+        likenesses = np.zeros((len(own), max(1, *(len(one.likenesses) for one in own)), 3), np.float32)
         for row, one in enumerate(own):
             likenesses[row, : len(one.likenesses)] = one.likenesses
         context = generator.look(

@@ -29,7 +29,7 @@ FACTS = {
     "max_tokens": MAX_TOKENS,
     "recalled_tokens": RECALLED_TOKENS,
     "recalled": 8,
-    "likeness_weights": (1.0, 1.0),
+    "likeness_weights": (1.0, 1.0, 1.0),
     "layers": 1,
     "key_heads": 1,
     "head_width": 3,
@@ -44,7 +44,7 @@ _PULL = 12.0  # of what is copied
 
 _LOOK = """
 <ir_version: 8, opset_import: ["" : 17]>
-look (float[n, 1, 3] grid, float[n, d] whole, int64[n, k, w] words, float[n, k, 2] likenesses) =>
+look (float[n, 1, 3] grid, float[n, d] whole, int64[n, k, w] words, float[n, k, 3] likenesses) =>
      (float[1, n, 1, s, 3] keys, float[1, n, 1, s, 3] values, float[n, s] bias, int64[n, c] copied,
       float[n, c, v] copy_keys, float[n, c] copy_bias, float[n, j] shares)
 {

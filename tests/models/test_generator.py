@@ -22,7 +22,7 @@ from tiny_generator import WORDS
 FILES = ("generator-look.onnx", "generator-say.onnx", "generator-tokenizer.json")
 RED = np.array([[[1, 0, 0]]], np.float32)
 WHOLE = np.array([[1, 0, 0, 0]], np.float32)
-NONE = np.zeros((1, 0, 2), np.float32)
+NONE = np.zeros((1, 0, 3), np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +60,7 @@ def change(copy: Path) -> Callable[..., None]:
 def use(directory: Path) -> None:
     generator = load_model(directory).generator
     assert generator is not None
-    seen = generator.look(RED, WHOLE, [["a dog"]], np.ones((1, 1, 2), np.float32))
+    seen = generator.look(RED, WHOLE, [["a dog"]], np.ones((1, 1, 3), np.float32))
     generator.say(np.array([[generator.beginning("en")]]), seen)
 
 
@@ -70,7 +70,7 @@ def test_a_bundle_may_have_none(tiny_model: Model) -> None:
 
 def test_the_card_tells_what_it_takes(generator: BundleGenerator) -> None:
     assert generator.languages == ("en", "zh")
-    assert (generator.max_tokens, generator.likeness_weights) == (12, (1.0, 1.0))
+    assert (generator.max_tokens, generator.likeness_weights) == (12, (1.0, 1.0, 1.0))
 
 
 def test_texts_go_to_tokens_and_back(generator: BundleGenerator) -> None:
@@ -98,9 +98,9 @@ def test_a_language_that_has_no_token_is_an_error(generator: BundleGenerator) ->
 
 def test_shares_by_hand(generator: BundleGenerator) -> None:
     texts = [["a dog", "the red wall"], ["photo"], []]
-    likenesses = np.zeros((3, 2, 2), np.float32)
-    likenesses[0] = [[0.5, 0.5], [1.0, 1.0]]
-    likenesses[1, 0] = [0.5, -0.25]
+    likenesses = np.zeros((3, 2, 3), np.float32)
+    likenesses[0] = [[0.5, 0.25, 0.25], [1.0, 0.5, 0.5]]
+    likenesses[1, 0] = [0.5, -0.25, 0]
     seen = generator.look(np.repeat(RED, 3, 0), np.repeat(WHOLE, 3, 0), texts, likenesses)
     assert len(seen) == 3
     assert seen.tensors["shares"] == pytest.approx(np.array([[1 / 4, 1 / 4, 2 / 4], [0.8, 0.2, 0], [1, 0, 0]]))
@@ -118,7 +118,7 @@ def test_shares_by_hand(generator: BundleGenerator) -> None:
     ],
 )
 def test_long_texts_are_cut_and_stops_left_out(generator: BundleGenerator, text: str, words: list[str]) -> None:
-    seen = generator.look(RED, WHOLE, [[text]], np.ones((1, 1, 2), np.float32))
+    seen = generator.look(RED, WHOLE, [[text]], np.ones((1, 1, 3), np.float32))
     assert [WORDS[place] for place in seen.tensors["copied"][0]] == [*words, "</s>"]
 
 
@@ -130,7 +130,7 @@ def test_nothing_recalled_is_one_text_that_is_not_there(generator: BundleGenerat
 
 def test_sentences_of_a_row_share_what_is_seen(generator: BundleGenerator) -> None:
     grid = np.array([[[1, 0, 0]], [[0, 0, 1]]], np.float32)
-    seen = generator.look(grid, np.repeat(WHOLE, 2, 0), [[], []], np.zeros((2, 0, 2), np.float32))
+    seen = generator.look(grid, np.repeat(WHOLE, 2, 0), [[], []], np.zeros((2, 0, 3), np.float32))
     ids = np.array([[generator.beginning("en")] + generator.encode(["a"])[0]] * 4)
     said = generator.say(ids, seen)
     assert said.log_probabilities.shape == (4, 2, len(WORDS))
@@ -140,7 +140,7 @@ def test_sentences_of_a_row_share_what_is_seen(generator: BundleGenerator) -> No
 
 
 def test_saying_word_by_word_is_saying_all_at_once(generator: BundleGenerator) -> None:
-    seen = generator.look(RED, WHOLE, [["a dog"]], np.ones((1, 1, 2), np.float32))
+    seen = generator.look(RED, WHOLE, [["a dog"]], np.ones((1, 1, 3), np.float32))
     ids = np.array([[generator.beginning("en")] + generator.encode(["a red photo"])[0]])
     whole, past, steps = generator.say(ids, seen), None, []
     for place in range(ids.shape[1]):
@@ -155,7 +155,7 @@ def test_saying_word_by_word_is_saying_all_at_once(generator: BundleGenerator) -
 def test_threads_may_share_it(generator: BundleGenerator) -> None:
     with ThreadPoolExecutor(8) as pool:
         said = list(
-            pool.map(lambda _: generator.look(RED, WHOLE, [["a dog"]], np.ones((1, 1, 2), np.float32)), [0] * 32)
+            pool.map(lambda _: generator.look(RED, WHOLE, [["a dog"]], np.ones((1, 1, 3), np.float32)), [0] * 32)
         )
     assert all(np.array_equal(one.tensors["bias"], said[0].tensors["bias"]) for one in said)
 

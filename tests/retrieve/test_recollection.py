@@ -36,13 +36,14 @@ class Chances:
 def recalled(
     table: RecordTable,
     k: int = 3,
-    weights: tuple[float, float] = (1.0, 1.0),
+    weights: tuple[float, float, float] = (1.0, 1.0, 0.0),
+    question: np.ndarray | None = None,
     language: str = "en",
     excluded: Callable[[Record], bool] | None = None,
 ) -> Recollection:
     return recall(
         table.snapshot, VectorIndex(table.snapshot), Chances(), encode_labels, IMAGE,
-        k=k, weights=weights, language=language, excluded=excluded,
+        k=k, weights=weights, language=language, question=question, excluded=excluded,
     )  # fmt: skip
 
 
@@ -61,7 +62,7 @@ def test_likenesses_by_hand(table: RecordTable, make_photo: MakePhoto) -> None:
         (1, "/b", "a cat"), (2, "/a", "a dog"), (3, "/c", "a bird"),
     ]  # fmt: skip
     assert found.texts == ["a cat", "a dog", "a bird"]
-    assert found.likenesses == pytest.approx(np.array([[0.8, 0.7], [0.9, 0.4], [0.2, 0.3]]), abs=1e-6)
+    assert found.likenesses == pytest.approx(np.array([[0.8, 0.7, 0], [0.9, 0.4, 0], [0.2, 0.3, 0]]), abs=1e-6)
     assert [hit.score for hit in found.hits] == pytest.approx([0.8, 0.9, 0.2])
 
 
@@ -69,8 +70,8 @@ def test_the_weights_say_which_likeness_counts(table: RecordTable, make_photo: M
     table.upsert([
         make_photo("/looks", at(0.9), texts={"far": at(-0.5)}), make_photo("/fits", at(0.1), texts={"near": at(0.8)})
     ])  # fmt: skip
-    assert uris(recalled(table, weights=(1.0, 0.1))) == ["/looks", "/fits"]
-    assert uris(recalled(table, weights=(0.1, 1.0))) == ["/fits", "/looks"]
+    assert uris(recalled(table, weights=(1.0, 0.1, 0.0))) == ["/looks", "/fits"]
+    assert uris(recalled(table, weights=(0.1, 1.0, 0.0))) == ["/fits", "/looks"]
 
 
 def test_a_text_alone_is_as_like_as_the_median_picture(table: RecordTable, make_photo: MakePhoto) -> None:
@@ -80,7 +81,7 @@ def test_a_text_alone_is_as_like_as_the_median_picture(table: RecordTable, make_
     ])  # fmt: skip
     found = recalled(table, k=2)
     assert uris(found) == ["/a", "note"]
-    assert found.likenesses == pytest.approx(np.array([[0.9, 0.1], [0.5, 0.45]]), abs=1e-6)
+    assert found.likenesses == pytest.approx(np.array([[0.9, 0.1, 0], [0.5, 0.45, 0]]), abs=1e-6)
     # The score of a record without a picture is that of its text, and so is what its chance is asked of.
     assert [hit.score for hit in found.hits] == pytest.approx([0.9, 0.45])
     assert [hit.probability for hit in found.hits] == pytest.approx([1.9, 2.45])
@@ -88,7 +89,7 @@ def test_a_text_alone_is_as_like_as_the_median_picture(table: RecordTable, make_
 
 def test_texts_alone_are_neither_like_nor_unlike(table: RecordTable, make_photo: MakePhoto) -> None:
     table.upsert([make_photo("note", None, "text", texts={"a": at(0.3)})])
-    assert recalled(table).likenesses == pytest.approx(np.array([[0, 0.3]]), abs=1e-6)
+    assert recalled(table).likenesses == pytest.approx(np.array([[0, 0.3, 0]]), abs=1e-6)
 
 
 def test_of_several_texts_one_in_the_language_is_chosen(table: RecordTable, make_photo: MakePhoto) -> None:
@@ -110,7 +111,7 @@ def test_a_label_speaks_where_there_is_no_text(table: RecordTable, make_photo: M
     ])  # fmt: skip
     found = recalled(table)
     assert found.texts == ["0.6", "a dog"]
-    assert found.likenesses == pytest.approx(np.array([[0.9, 0.6], [0.8, 0.4]]), abs=1e-6)
+    assert found.likenesses == pytest.approx(np.array([[0.9, 0.6, 0], [0.8, 0.4, 0]]), abs=1e-6)
 
 
 def test_what_says_nothing_is_not_recalled(table: RecordTable, make_photo: MakePhoto) -> None:
@@ -136,9 +137,21 @@ def test_nothing_to_recall(table: RecordTable, make_photo: MakePhoto, rows: int)
     if rows:
         table.upsert([make_photo(f"/{number}", at(0.5)) for number in range(rows)])
     found = recalled(table)
-    assert (found.hits, found.texts, found.likenesses.shape) == ((), [], (0, 2))
+    assert (found.hits, found.texts, found.likenesses.shape) == ((), [], (0, 3))
 
 
 def test_fewer_than_asked_for(table: RecordTable, make_photo: MakePhoto) -> None:
     table.upsert([make_photo("/a", at(0.5), texts={"a": at(0.1)}), make_photo("/b", at(0.4), texts={"b": at(0.1)})])
     assert uris(recalled(table, k=100)) == ["/a", "/b"]
+
+
+def test_a_question_brings_up_what_is_said_about_it(table: RecordTable, make_photo: MakePhoto) -> None:
+    """Though its picture is not among the nearest, and its text unlike the image."""
+    answered = {"far": at(0.5), "what is its name? Ada": (0.0, -1.0)}
+    table.upsert([make_photo(f"/{number}", at(0.9), texts={"a": at(0.8)}) for number in range(30)])
+    table.upsert([make_photo("/ada", at(0.3), texts=answered)])
+    question = np.array([0, -1], np.float32)
+    assert "/ada" not in uris(recalled(table, k=2, weights=(1.0, 1.0, 2.0)))
+    found = recalled(table, k=2, weights=(1.0, 1.0, 2.0), question=question)
+    assert (found.hits[0].record.uri, found.texts[0]) == ("/ada", "what is its name? Ada")
+    assert found.likenesses == pytest.approx(np.array([[0.3, 0, 1], [0.9, 0.8, -0.6]]), abs=1e-6)

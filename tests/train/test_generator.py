@@ -43,7 +43,8 @@ def photos(count: int = 2) -> tuple[Tensor, Tensor]:
 def recalled() -> Recalled:
     """Three texts for each of two images; the second image has two only."""
     words = torch.tensor([[[12, 13, 14], [15, 16, 0], [17, 0, 0]], [[20, 7, 22], [30, 31, 32], [0, 0, 0]]])
-    return Recalled(words, torch.tensor([[[0.3, 0.2], [0.25, 0.1], [0.2, 0.3]], [[0.1, 0.2], [0.3, 0.3], [0.9, 0.9]]]))
+    first, second = [[0.3, 0.2, 0.1], [0.25, 0.1, 0], [0.2, 0.3, 0]], [[0.1, 0.2, 0], [0.3, 0.3, 0.2], [0.9, 0.9, 0.9]]
+    return Recalled(words, torch.tensor([first, second]))
 
 
 def nothing() -> Recalled:
@@ -135,9 +136,9 @@ def test_with_nothing_recalled_nothing_is_copied(generator: Generator) -> None:
 
 
 def test_shares_are_a_softmax_over_likenesses(generator: Generator) -> None:
-    generator.sharpness.copy_(torch.tensor([10.0, 30.0]).log())
+    generator.sharpness.copy_(torch.tensor([10.0, 30.0, 20.0]).log())
     generator.none_score.fill_(9.0)
-    scores = [9.0, 3 + 6, 2.5 + 3, 2 + 9]
+    scores = [9.0, 3 + 6 + 2, 2.5 + 3, 2 + 9]
     expected = torch.tensor(scores).softmax(0)
     torch.testing.assert_close(generator.shares(recalled())[0].exp(), expected, atol=1e-6, rtol=1e-5)
 
@@ -162,7 +163,7 @@ def question(names: Tensor, chance: torch.Generator) -> tuple[Tensor, Recalled]:
     others = names[torch.randperm(count, generator=chance)]
     first = torch.rand(count, generator=chance) < 0.5
     texts = torch.stack([torch.where(first[:, None], names, others), torch.where(first[:, None], others, names)], 1)
-    likenesses = torch.where(torch.stack([first, ~first], 1)[..., None], 0.5, 0.2).expand(-1, -1, 2).contiguous()
+    likenesses = torch.where(torch.stack([first, ~first], 1)[..., None], 0.5, 0.2).expand(-1, -1, 3).contiguous()
     words = F.pad(texts, (1, 0), value=5)
     return F.pad(F.pad(F.pad(names, (1, 0), value=5), (1, 0), value=3), (0, 1), value=1), Recalled(words, likenesses)
 

@@ -74,7 +74,8 @@ class BundleGenerator:
     Attributes:
         languages: that it speaks.
         max_tokens: longest sentence, beginning and end included.
-        likeness_weights: of the likeness of an image to a record's picture and to its text, in recalling.
+        likeness_weights: of the likeness of an image to a record's picture and to its text, and of a question to the
+            text, in recalling.
 
     Raises:
         BundleError: the card lacks something that is to be known of it, or it was trained with other towers.
@@ -91,8 +92,8 @@ class BundleGenerator:
             if not self.languages:
                 raise ValueError("it speaks no language")
             self.max_tokens = int(facts["max_tokens"])
-            picture, text = facts["likeness_weights"]
-            self.likeness_weights: tuple[float, float] = (float(picture), float(text))
+            picture, text, question = map(float, facts["likeness_weights"])
+            self.likeness_weights: tuple[float, float, float] = (picture, text, question)
             self._recalled_tokens = int(facts["recalled_tokens"])
             self._past_shape = (int(facts["layers"]), int(facts["key_heads"]), int(facts["head_width"]))
             towers = {name: str(facts["towers"][name]) for name in (VISION, TEXT)}
@@ -171,13 +172,14 @@ class BundleGenerator:
             grid: of the image tower [n, places, channels].
             whole: unit vectors of the images in the shared part of the joint space [n, dim].
             texts: recalled for each image, k of them; an empty one is not there.
-            likenesses: cosines of the image to the record's image and to the text [n, k, 2].
+            likenesses: cosines [n, k, 3] of the image to the record's image and to the text, and of the question, if
+                there is one, to the text.
         """
         count = max((len(own) for own in texts), default=0) or 1
         filled = [list(own) + [""] * (count - len(own)) for own in texts]
         words = self.encode([without_stop(text) for own in filled for text in own], self._recalled_tokens)
         ids = pad(words)[0].reshape(len(texts), count, -1)
-        given = np.zeros((len(texts), count, 2), np.float32)
+        given = np.zeros((len(texts), count, len(self.likeness_weights)), np.float32)
         given[:, : likenesses.shape[1]] = likenesses
         with self._opening:
             session = self._sessions[0]

@@ -88,7 +88,7 @@ class Captioner:
     def _recall(self, uri: str, seen: ImageEncoding) -> Recollection:
         searcher = self._searcher
         if searcher is None:
-            return Recollection((), np.zeros((0, 2), np.float32))
+            return Recollection((), np.zeros((0, 3), np.float32))
         return recall(
             searcher.view,
             searcher.index,
@@ -183,9 +183,9 @@ def _grid(seen: ImageEncoding, model: Model) -> Embedding:
 
 
 def _padded(likenesses: Sequence[Embedding]) -> Embedding:
-    """Rows of likenesses [n, k, 2], zeros where there are fewer."""
+    """Rows of likenesses [n, k, 3], zeros where there are fewer."""
     most = max((len(own) for own in likenesses), default=0)
-    filled = np.zeros((len(likenesses), most, 2), np.float32)
+    filled = np.zeros((len(likenesses), most, 3), np.float32)
     for row, own in enumerate(likenesses):
         filled[row, : len(own)] = own
     return filled

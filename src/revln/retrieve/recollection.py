@@ -24,7 +24,8 @@ class Recollection:
 
     Attributes:
         hits: the records; ``score`` is the cosine to the record's picture, or to its text where it has none.
-        likenesses: cosines of the image to the record's picture and to the text [k, 2].
+        likenesses: cosines [k, 3] of the image to the record's picture and to the text, and of the question to the
+            text; 0 where there is no question.
     """
 
     hits: tuple[Hit, ...]
@@ -44,8 +45,9 @@ def recall(
     image: Embedding,
     *,
     k: int,
-    weights: tuple[float, float],
+    weights: tuple[float, float, float],
     language: str,
+    question: Embedding | None = None,
     excluded: Callable[[Record], bool] | None = None,
 ) -> Recollection:
     """Recalls ``k`` records of an image, or as many as there are that say something.
@@ -57,38 +59,52 @@ def recall(
         encode_texts: unit rows of labels, for records that have no other text.
         image: unit vector [dim].
         k: how many.
-        weights: of the two likenesses in the order of the records.
+        weights: of the likenesses in the order of the records.
         language: of the texts, where a record has several.
+        question: unit vector [dim] of what is asked about the image; records whose texts are near to it come into
+            question too.
         excluded: records that are not to be recalled.
     """
-    kept = _in_question(view, index, image, k, excluded)
+    asked = np.stack([image] if question is None else [image, question])
+    kept = _in_question(view, index, asked, k, excluded)
     if not kept:
-        return Recollection((), np.zeros((0, 2), np.float32))
+        return Recollection((), np.zeros((0, len(weights)), np.float32))
     rows = np.array(sorted(kept), np.uint64)
     pictures = _best(index, image, rows)
     unseen = float(np.quantile(list(pictures.values()), _TOGETHER)) if pictures else 0.0
     said = view.text_vectors(rows)
-    chosen = [_text(kept[row], said.get(row), image, language, encode_texts) for row in rows.tolist()]
-    likenesses = np.array(
-        [(pictures.get(row, unseen), fitting) for row, (_, fitting) in zip(rows.tolist(), chosen, strict=True)],
-        np.float32,
-    )
+    chosen, likenesses = [], np.zeros((len(rows), len(weights)), np.float32)
+    for place, row in enumerate(rows.tolist()):
+        vectors = _vectors(kept[row], said.get(row), encode_texts)
+        fitting = np.zeros((len(vectors), len(weights)), np.float32)
+        fitting[:, 0] = pictures.get(row, unseen)
+        fitting[:, 1 : 1 + len(asked)] = vectors @ asked.T
+        best = _best_text(kept[row], fitting @ np.array(weights, np.float32), language)
+        chosen.append(_texts(kept[row])[best])
+        likenesses[place] = fitting[best]
     order = np.argsort(-(likenesses @ np.array(weights, np.float32)), kind="stable")[:k]
     hits = []
     for rank, place in enumerate(order.tolist(), start=1):
         row = int(rows[place])
-        text, fitting = chosen[place]
-        score = pictures.get(row, fitting)
+        score = pictures.get(row, float(likenesses[place, 1]))
         stored: Modality = "image" if row in pictures else "text"
         chance = calibration.probability(image, np.array([score], np.float32), "image", stored)
-        hits.append(Hit(rank, score, float(chance[0]), kept[row], score, text))
+        hits.append(Hit(rank, score, float(chance[0]), kept[row], score, chosen[place]))
     return Recollection(tuple(hits), likenesses[order])
 
 
 def _in_question(
-    view: MemoryView, index: VectorSearch, image: Embedding, k: int, excluded: Callable[[Record], bool] | None
+    view: MemoryView, index: VectorSearch, asked: Embedding, k: int, excluded: Callable[[Record], bool] | None
 ) -> dict[int, Record]:
-    """Records that say something: those nearest by their pictures, and those nearest by their texts."""
+    """Records that say something: those nearest by their pictures, and those nearest by their texts.
+
+    Args:
+        view: the records.
+        index: their vectors.
+        asked: the image, and the question if there is one [1 or 2, dim].
+        k: how many are recalled.
+        excluded: records that are not to be recalled.
+    """
 
     def kept(rows: RowIds) -> dict[int, Record]:
         return {
@@ -98,11 +114,13 @@ def _in_question(
         }
 
     depth = _DEPTH * k
-    nearest = index.search(image, depth, "image").row_ids
+    nearest = index.search(asked[0], depth, "image").row_ids
     pictures = kept(nearest)
     if len(pictures) < k and len(nearest) == depth:  # pictures that say nothing have taken the places
-        pictures = kept(index.search(image, depth, "image", view.row_ids(_SAYS_SOMETHING)).row_ids)
-    return pictures | kept(index.search(image, depth, "text").row_ids)
+        pictures = kept(index.search(asked[0], depth, "image", view.row_ids(_SAYS_SOMETHING)).row_ids)
+    for vector in asked:
+        pictures |= kept(index.search(vector, depth, "text").row_ids)
+    return pictures
 
 
 def _best(index: VectorSearch, image: Embedding, rows: RowIds) -> dict[int, float]:
@@ -111,16 +129,18 @@ def _best(index: VectorSearch, image: Embedding, rows: RowIds) -> dict[int, floa
     return dict(zip(found.row_ids.tolist(), found.scores.tolist(), strict=True))
 
 
-def _text(
-    record: Record,
-    vectors: Embedding | None,
-    image: Embedding,
-    language: str,
-    encode_texts: Callable[[Sequence[str]], Embedding],
-) -> tuple[str, float]:
-    """The text of a record that fits an image best, of those in the language if there are any, and its cosine."""
-    texts = record.texts or (record.label or "",)
-    fitting = (encode_texts(texts) if vectors is None or len(vectors) != len(texts) else vectors) @ image
+def _texts(record: Record) -> tuple[str, ...]:
+    return record.texts or (record.label or "",)
+
+
+def _vectors(record: Record, stored: Embedding | None, encode_texts: Callable[[Sequence[str]], Embedding]) -> Embedding:
+    """Unit rows of a record's texts, or of its label."""
+    texts = _texts(record)
+    return encode_texts(texts) if stored is None or len(stored) != len(texts) else stored
+
+
+def _best_text(record: Record, fitting: Embedding, language: str) -> int:
+    """The number of the text that fits best [texts], of those in the language if there are any."""
+    texts = _texts(record)
     own = [place for place, text in enumerate(texts) if written_in(text, language)] or list(range(len(texts)))
-    best = max(own, key=lambda place: float(fitting[place]))
-    return texts[best], float(fitting[best])
+    return max(own, key=lambda place: float(fitting[place]))

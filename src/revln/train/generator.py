@@ -22,7 +22,8 @@ __all__ = ["Generator", "Recalled", "Said", "Seen"]
 
 _MASKED = -1e4
 _LEAST = 1e-9
-_SHARPNESS = (20.0, 70.0)  # of the likenesses at the start: what brings the best captions up, see benchmarks/README.md
+# Of the likenesses at the start: the first two are what brings the best captions up, see benchmarks/README.md.
+_SHARPNESS = (20.0, 70.0, 20.0)
 
 
 class Recalled(NamedTuple):
@@ -30,7 +31,8 @@ class Recalled(NamedTuple):
 
     Attributes:
         words: token ids [n, k, t], 0 at padding; a text that is not there has none.
-        likenesses: how the image resembles the text's record and the text [n, k, 2], cosines.
+        likenesses: cosines [n, k, 3] of the image to the picture of the text's record and to the text, and of the
+            question that is asked, if there is one, to the text.
     """
 
     words: Tensor

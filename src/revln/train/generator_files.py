@@ -49,7 +49,7 @@ def write_generator(generator: Generator, look: Path, say: Path, precision: Prec
         torch.zeros(2, places, channels),
         torch.zeros(2, generator.whole.in_features),
         words,
-        torch.zeros(2, 3, 2),
+        torch.zeros(2, 3, len(generator.sharpness)),
     )
     rows: dict[str, dict[int, str]] = {"grid": {0: "n"}, "whole": {0: "n"}, "likenesses": {0: "n", 1: "k"}}
     rows["words"] = {0: "n", 1: "k", 2: "w"}

@@ -339,7 +339,8 @@ class Joint(Stage[JointModel]):
             images = module.image(self.pooled[owners])[0].reshape(*rows.shape, -1)
             said = module.texts(texts.sentences[rows.flatten()]).reshape(*rows.shape, -1)
             shared = queries[:, None, : said.shape[-1]]
-            likenesses = torch.stack([(queries[:, None] * images).sum(-1), (shared * said).sum(-1)], -1)
+            seen, fitting = (queries[:, None] * images).sum(-1), (shared * said).sum(-1)
+            likenesses = torch.stack([seen, fitting, torch.zeros_like(seen)], -1)
         return Recalled(ids.reshape(*rows.shape, -1), likenesses)
 
     def _look(self, module: JointModel, grid: Tensor, queries: Tensor, recalled: Recalled) -> Seen:
