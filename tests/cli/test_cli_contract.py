@@ -37,7 +37,7 @@ def test_the_commands_are_those_of_the_design() -> None:
         "index", "search", "classify", "caption", "serve", "demo", "doctor", "memory add", "memory info",
         "memory delete", "memory relocate", "memory verify", "memory duplicates", "memory audit", "memory migrate",
         "memory rollback", "memory compact", "memory export", "memory import", "model list", "model info",
-        "model verify", "model import", "eval retrieval", "eval classify", "eval caption",
+        "model verify", "model import", "eval retrieval", "eval classify", "eval caption", "data questions",
     ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from revln.sources.files import photo_candidate
 from revln.sources.folder import FolderSource
 from revln.sources.notes import NoteSource
 from revln.sources.opening import ChainedSource, PathKind, kind_of, open_sources
+from revln.sources.question_files import read_questions, write_questions
 from revln.sources.questions import QuestionSource
 from revln.sources.sidecars import SidecarFacts, read_sidecar
 from revln.sources.tables import TableSource
@@ -32,6 +33,8 @@ __all__ = [
     "photo_candidate",
     "read_archived",
     "read_captions",
+    "read_questions",
     "read_sidecar",
     "read_split",
+    "write_questions",
 ]

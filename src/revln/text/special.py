@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-__all__ = ["BYTES", "END", "PAD", "SPECIAL", "UNKNOWN", "beginning"]
+__all__ = ["ANSWER", "ASK", "BYTES", "END", "PAD", "SPECIAL", "UNKNOWN", "beginning"]
 
 PAD, END, UNKNOWN = "<pad>", "</s>", "<unk>"
-_BEGINNINGS = ("<en>", "<zh>", "<ask>", "<answer>", "<text>", "<5>", "<6>", "<7>")  # the last ones are kept free
+ASK, ANSWER = "<ask>", "<answer>"  # a question begins with the one, its answer with the other
+_BEGINNINGS = ("<en>", "<zh>", ASK, ANSWER, "<text>", "<5>", "<6>", "<7>")  # the last ones are kept free
 SPECIAL = (PAD, END, UNKNOWN, *_BEGINNINGS)
 BYTES = tuple(f"<0x{byte:02X}>" for byte in range(256))
 
