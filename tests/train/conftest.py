@@ -143,7 +143,27 @@ def language_run(caption_data, dictionary: Path, tmp_path_factory: pytest.TempPa
 
 
 @pytest.fixture(scope="session")
-def joint_run(caption_data, bundle: Path, language_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def colour_questions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file that asks for the colour of each photo in both languages; of 02.jpg, in English only."""
+    from revln.sources import write_questions
+    from revln.text.questions import Question
+
+    file = tmp_path_factory.mktemp("questions") / "questions.jsonl"
+    colours = [("red", "红色"), ("green", "绿色"), ("blue", "蓝色"), ("white", "白色")]
+    questions = []
+    for number in range(32):
+        (english, chinese), name = colours[number % 4], f"{number:02}.jpg"
+        questions.append(Question(name, "what colour is the wall?", english, "colour", "en"))
+        if number != 2:
+            questions.append(Question(name, "墙是什么颜色的？", chinese, "colour", "zh"))
+    write_questions(file, questions)
+    return file
+
+
+@pytest.fixture(scope="session")
+def joint_run(
+    caption_data, bundle: Path, language_run: Path, colour_questions: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
     """The directory of a run of ``revln train joint`` on the colours; its configuration is beside it."""
     from typer.testing import CliRunner
 
@@ -153,10 +173,10 @@ def joint_run(caption_data, bundle: Path, language_run: Path, tmp_path_factory: 
     config = out.with_suffix(".toml")
     # The decoder learns anew, so that all that it says in the end was learnt here.
     settings = 'name = "colours"\ndecoder = "scratch"\nviews = 2\nrecalled = 3\ncandidates = 6\nsmoothing = 0'
-    learning = "epochs = 12\nbatch_size = 2\nrate = 1e-2\ndropout = 0.1\nema = 0.8"
+    learning = "question_weight = 1\nepochs = 12\nbatch_size = 2\nrate = 1e-2\ndropout = 0.1\nema = 0.8"
     config.write_text(f"{settings}\n{learning}\n", encoding="utf-8")
     options = ["--config", config, "--data", caption_data.images.parent, "--out", out]
-    options += ["--from", bundle, "--lm", language_run]
+    options += ["--from", bundle, "--lm", language_run, "--questions", colour_questions]
     reply = CliRunner().invoke(app, ["joint", *map(str, options)], catch_exceptions=False)
     assert reply.exit_code == 0
     return out

@@ -29,7 +29,9 @@ from revln.types import ImageEncoding
 
 UNRELATED = ["an electricity bill", "a map of the underground", "an x-ray", "a spreadsheet"]
 TEXTS = [["a red wall", "a picture that is all blue."], ["a green wall"], []]
-LIKENESSES = np.array([[[0.9, 0.6], [0.3, 0.5]], [[0.8, 0.7], [0, 0]], [[0, 0], [0, 0]]], np.float32)
+LIKENESSES = np.array(
+    [[[0.9, 0.6, 0.2], [0.3, 0.5, 0]], [[0.8, 0.7, 0], [0, 0, 0]], [[0, 0, 0], [0, 0, 0]]], np.float32
+)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +134,8 @@ def test_graphs_say_what_the_modules_say(exact: Model, trained: JointRun, photos
     first, chance = spoken.beginning(language), torch.Generator().manual_seed(0)
     with torch.inference_mode():
         theirs = generator.look(torch.from_numpy(grid), torch.from_numpy(whole), recalled)
-        greedy, drawn = say(generator, theirs, first, 26), say(generator, theirs, first, 20, 4, chance)
+        prompts = torch.full((3, 1), first)
+        greedy, drawn = say(generator, theirs, prompts, 26), say(generator, theirs, prompts, 20, 4, chance)
         told = generator(drawn, generator.decoder.no_past(12), theirs)
     np.testing.assert_allclose(seen.tensors["shares"], theirs.shares.numpy(), atol=1e-5)
     found = spoken.say(drawn.numpy(), seen)

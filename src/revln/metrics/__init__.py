@@ -10,6 +10,7 @@ from revln.metrics.cider import Cider
 from revln.metrics.kneser_ney import Trigram
 from revln.metrics.ngrams import Tokens
 from revln.metrics.ranking import mean_average_precision, recall_at, retrieval_recall
+from revln.metrics.reliability import covered_accuracy, expected_calibration_error
 from revln.metrics.rouge import rouge_l
 
 __all__ = [
@@ -21,6 +22,8 @@ __all__ = [
     "bleu",
     "bootstrap_interval",
     "caption_scores",
+    "covered_accuracy",
+    "expected_calibration_error",
     "fit_line",
     "lenient",
     "mean_average_precision",

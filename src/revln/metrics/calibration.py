@@ -25,16 +25,18 @@ def softmax(logits: Scores) -> npt.NDArray[np.float64]:
     return normalized
 
 
-def fit_line(positives: Scores, negatives: Scores) -> Line:
+def fit_line(positives: Scores, negatives: Scores, *, balanced: bool = True) -> Line:
     """Slope and intercept of ``sigmoid(slope * score + intercept)``, by Platt scaling.
 
-    Both classes weigh the same whatever their numbers, and targets are drawn in a little from 0 and 1, so that few
+    Targets are drawn in a little from 0 and 1, so that few
     and separable scores do not give an infinite slope (Platt, 1999; Newton steps as in Lin, Lin & Weng, 2007). The
     slope is positive even where the scores are no help, since a better score must never be a smaller probability.
 
     Args:
         positives: scores [n] of what belongs together.
         negatives: scores [m] of what does not.
+        balanced: whether both weigh the same whatever their numbers; else each score does, so that probabilities are
+            those of a case like these.
 
     Raises:
         ValueError: one of the two is empty.
@@ -48,7 +50,8 @@ def fit_line(positives: Scores, negatives: Scores) -> Line:
             np.full(len(negatives), 1 / (len(negatives) + 2)),
         ]
     )
-    weights = np.concatenate([np.full(len(part), 0.5 / len(part)) for part in (positives, negatives)])
+    shares = [0.5 / len(part) if balanced else 1 / len(scores) for part in (positives, negatives)]
+    weights = np.repeat(shares, [len(positives), len(negatives)])
     ones = np.ones_like(scores)
     slope, intercept = _newton(np.stack([scores, ones], axis=1), np.zeros_like(scores), targets, weights)
     if slope < _MIN_SLOPE:

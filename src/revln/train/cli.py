@@ -22,6 +22,10 @@ OutOption = Annotated[Path, typer.Option("--out", help="Directory of the run.")]
 DictionaryOption = Annotated[
     Path | None, typer.Option("--dictionary", help="WordNet's database files, such as /usr/share/wordnet.")
 ]
+QuestionFiles = Annotated[
+    list[Path] | None,
+    typer.Option("--questions", help="Questions of `revln data questions` about the photos; repeatable."),
+]
 ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on from the run's checkpoint.")]
 SmokeOption = Annotated[bool, typer.Option("--smoke", help="A run of seconds over a few photos or texts.")]
 VisionPrecision = Annotated[
@@ -166,6 +170,7 @@ def joint(
     begun: Annotated[
         Path | None, typer.Option("--generator", help="Run of `revln train joint` whose weights it goes on with.")
     ] = None,
+    question_file: QuestionFiles = None,
     resume: ResumeOption = False,
     smoke: SmokeOption = False,
     as_json: JsonOption = False,
@@ -174,6 +179,7 @@ def joint(
     import dataclasses
 
     from revln.models.registry import open_bundle
+    from revln.sources import read_questions
     from revln.train.config import JointConfig, load_config
     from revln.train.joint import joint as run_joint
     from revln.train.language import load_language_part
@@ -183,6 +189,10 @@ def joint(
     _log_to_stderr()
     bundle = open_bundle(start)
     bound = dataclasses.replace(load_config(config, JointConfig), start=bundle.card.id)
+    if bool(bound.question_weight) != bool(question_file):
+        raise typer.BadParameter(
+            "give a file if question_weight is not 0 in the configuration, and only then", param_hint="--questions"
+        )
     made_with, begins = Start.of_bundle(bundle)
     scratch = bound.decoder == "scratch"
     part = load_language_part(language_model, bound.dropout, looks=True, scratch=scratch, seed=bound.seed)
@@ -193,6 +203,7 @@ def joint(
         out,
         start=begins,
         part=part,
+        questions=[question for file in question_file or () for question in read_questions(file)],
         begun=begun,
         resume=resume,
         smoke=smoke,
@@ -216,10 +227,12 @@ def export(
     generator: Annotated[
         str, typer.Option(help="Storage of the generator's weights, if the run trained one: fp32, fp16 or int8.")
     ] = "int8",
+    question_file: QuestionFiles = None,
     as_json: JsonOption = False,
 ) -> None:
     """Export a run of align or joint as a bundle that inference uses without torch."""
     from revln.models.registry import open_bundle
+    from revln.sources import read_questions
     from revln.train.export import export as run_export
     from revln.train.export import shipped_photos
     from revln.train.joint import SIZE_FILE
@@ -234,7 +247,10 @@ def export(
     stored = {"vision_precision": parse_precision(vision), "text_precision": parse_precision(text)}
     if (run / SIZE_FILE).exists():
         stored["generator_precision"] = parse_precision(generator)
-        card = export_joint(run, open_bundle(start or "base"), folder, sentences, golden, out, **stored)
+        asked = [question for file in question_file or () for question in read_questions(file)]
+        card = export_joint(
+            run, open_bundle(start or "base"), folder, sentences, golden, out, questions=asked, **stored
+        )
     else:
         begun = None if start is None else Start.of_bundle(open_bundle(start))[1]
         card = run_export(run, folder, sentences, golden, out, start=begun, **stored)

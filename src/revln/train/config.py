@@ -310,6 +310,12 @@ class JointConfig(StageConfig):
         foreign: share of the batches that look at texts in another language than that of the captions.
         invented: share of the photos in a batch for which one word is replaced by an invented one, in the captions
             and in what is recalled, so that the generator learns to take names from the memory.
+        question_weight: weight of the answers to a question about each photo; 0 learns captions alone.
+        asked: share of the photos in a batch that a question is asked about, of those that have some.
+        answered: share of the texts recalled for a question in whose place a question about that text's photo stands
+            with its answer.
+        blind: share of the questions that are asked without showing the photo or a memory, so that the generator tells
+            what the question alone gives away.
         smoothing: of the targets.
         dropout: of the generator.
         max_tokens: longest caption, beginning and end included.
@@ -335,6 +341,10 @@ class JointConfig(StageConfig):
     memory_share: Annotated[float, Range(0, 1.0001)] = 0.85
     foreign: Share = 0.1
     invented: Share = 0.1
+    question_weight: Weight = 0.0
+    asked: Annotated[float, Range(0, 1.0001)] = 0.5
+    answered: Share = 0.3
+    blind: Share = 0.1
     smoothing: Share = 0.1
     dropout: Share = 0.2
     max_tokens: Annotated[int, Range(3, 129)] = 26

@@ -8,18 +8,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from revln.errors import InputError
+from revln.metrics import Line, fit_line
 from revln.models import Bundle, Card
 from revln.models.bundle import GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZER, TEXT, TOKENIZER, VISION
+from revln.text.questions import Question
 from revln.train.config import AlignConfig, JointConfig
 from revln.train.decoder import Decoder, DecoderSize
 from revln.train.efficientnet import Top
 from revln.train.export import completed, draft_bundle, measured, replaced
 from revln.train.generator_files import write_generator
 from revln.train.joint import SIZE_FILE, Joint
+from revln.train.joint_data import read_joint_data
+from revln.train.joint_measures import Measures
+from revln.train.joint_memory import TrainingMemory
 from revln.train.joint_model import JointModel, joint_model
 from revln.train.language import LanguagePart
 from revln.train.onnx_files import Precision
@@ -88,6 +94,7 @@ def export_joint(
     golden_photos: Sequence[Path],
     out: Path,
     *,
+    questions: Sequence[Question] = (),
     vision_precision: Precision = "fp16",
     text_precision: Precision = "int8",
     generator_precision: Precision = "int8",
@@ -101,6 +108,7 @@ def export_joint(
         unrelated: sentences that fit none of the dev photos.
         golden_photos: photos that may be shipped.
         out: directory of the bundle.
+        questions: those that the run was trained with; the ones about the dev photos tell how sure its answers are.
         vision_precision: how the image tower's weights are stored.
         text_precision: how the text tower's weights are stored.
         generator_precision: how the generator's weights are stored.
@@ -127,6 +135,8 @@ def export_joint(
             "layers": size.layers,
             "key_heads": size.key_heads,
             "head_width": size.head_width,
+            "answers": bool(trained.config.question_weight),
+            "answer_confidence": _answer_confidence(trained, data, questions, run.parent / "features"),
             "towers": {name: model.card.files[name] for name in (VISION, TEXT)},
             "training": dataclasses.asdict(trained.config),
         }
@@ -140,3 +150,21 @@ def export_joint(
             data=(*bundle.card.data, own),
             generator=generator,
         )
+
+
+def _answer_confidence(trained: JointRun, data: AlignData, questions: Sequence[Question], cache: Path) -> Line:
+    """From the log-odds of answers about the dev photos, with the memory, to those of their being right."""
+    if not trained.config.question_weight:
+        return 1.0, 0.0
+    config = dataclasses.replace(trained.config, views=1)
+    read = read_joint_data(config, trained.made_with, data, trained.start, trained.tokenizer, cache, questions)
+    memory = TrainingMemory(config, read)
+    measures = Measures(config, read, memory, trained.tokenizer)
+    found = memory.candidates(trained.model, read.dev, own=False)
+    answers = [
+        answer for language in read.languages for answer in measures.answers(trained.model, language, found[language])
+    ]
+    right, wrong = (np.array([answer.log_odds for answer in answers if answer.right is kind]) for kind in (True, False))
+    if not (len(right) and len(wrong)):
+        return 1.0, 0.0
+    return fit_line(right, wrong, balanced=False)

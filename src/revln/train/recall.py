@@ -31,11 +31,27 @@ class Texts:
         owners: index [m] of the photo that each belongs to.
         sentences: what the text encoder says of each [m, width], before the projection head.
         words: token ids of each for the generator.
+        answered: of as many, the last ones, each is a question with its answer; the others are captions.
     """
 
     owners: npt.NDArray[np.int64]
     sentences: Tensor
     words: Sentences
+    answered: int = 0
+
+    @property
+    def captions(self) -> int:
+        """How many of them are captions."""
+        return len(self.owners) - self.answered
+
+    def followed_by(self, questions: Texts) -> Texts:
+        """These captions and questions with their answers behind them."""
+        return Texts(
+            np.concatenate([self.owners, questions.owners]),
+            torch.cat([self.sentences, questions.sentences]),
+            [*self.words, *questions.words],
+            len(questions.owners),
+        )
 
 
 @torch.inference_mode()
