@@ -16,7 +16,7 @@ from revln._version import __version__
 
 if TYPE_CHECKING:
     from revln.errors import RevlnError
-    from revln.pipeline import Memory, Model, caption, classify, index, load_model
+    from revln.pipeline import Memory, Model, ask, caption, classify, index, load_model
     from revln.types import Answer, Evidence, Hit, IndexReport, Record, SearchResult
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "RevlnError",
     "SearchResult",
     "__version__",
+    "ask",
     "caption",
     "classify",
     "index",
@@ -38,7 +39,7 @@ __all__ = [
 
 _HOMES = {
     "revln.errors": ("RevlnError",),
-    "revln.pipeline": ("Memory", "Model", "caption", "classify", "index", "load_model"),
+    "revln.pipeline": ("Memory", "Model", "ask", "caption", "classify", "index", "load_model"),
 }
 
 

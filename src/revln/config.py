@@ -7,10 +7,19 @@ from pathlib import Path
 
 import platformdirs
 
-__all__ = ["MEMORY_VARIABLE", "NEIGHBOURS", "RECALLED", "bundle_store", "data_directory", "default_memory"]
+__all__ = [
+    "ABSTAIN_BELOW",
+    "MEMORY_VARIABLE",
+    "NEIGHBOURS",
+    "RECALLED",
+    "bundle_store",
+    "data_directory",
+    "default_memory",
+]
 
 NEIGHBOURS = 100  # labelled records that a classification asks, see benchmarks/classify.py
 RECALLED = 8  # records that a caption may rest on
+ABSTAIN_BELOW = 0.2  # confidence in an answer
 MEMORY_VARIABLE = "REVLN_MEMORY"
 _DATA_VARIABLE = "REVLN_DATA"
 

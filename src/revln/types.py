@@ -45,6 +45,10 @@ Modality = Literal["image", "text"]
 MODALITIES: tuple[Modality, ...] = ("image", "text")
 
 
+GENERATED = "generated"
+"""The key of a record's ``meta`` under which those of its texts stand that a generator has made."""
+
+
 def record_id(source: str, kind: str, uri: str, number: int = 0) -> str:
     """Identity of a record: 20 hex digits of a hash over where it came from, never over what it holds."""
     key = "\x1f".join((source, kind, uri, str(number)))
@@ -203,6 +207,12 @@ class Record:
     texts: tuple[str, ...] = ()
     label: str | None = None
     meta: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The texts that somebody has given, without those that a generator has made."""
+        generated = self.meta.get(GENERATED, ())
+        return tuple(text for text in self.texts if text not in generated)
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; ``text`` is the first caption."""
@@ -369,7 +379,8 @@ class Answer:
         evidence: records used, most weighty first.
         none_weight: share of the answer that rests on no record.
         labels: all classes considered, best first (classification only).
-        language: of the text, such as ``en`` (captions only).
+        language: of the text, such as ``en`` (captions and answers).
+        question: that was asked (answers only).
     """
 
     uri: str
@@ -380,10 +391,14 @@ class Answer:
     none_weight: float = 1.0
     labels: tuple[LabelScore, ...] = ()
     language: str | None = None
+    question: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """JSON form; a classification names its ``text`` ``label``."""
-        answer: dict[str, Any] = {"uri": self.uri, "label" if self.labels else "text": self.text}
+        answer: dict[str, Any] = {"uri": self.uri}
+        if self.question is not None:
+            answer["question"] = self.question
+        answer["label" if self.labels else "text"] = self.text
         answer["confidence"] = round(self.confidence, 6)
         if self.labels:
             answer["labels"] = [label.to_dict() for label in self.labels]

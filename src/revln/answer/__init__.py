@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from revln.answer.classify import ClassificationSources, LabelSet, Neighbours, decide, fuse
+from revln.answer.confidence import certainty, log_odds
 from revln.answer.decoding import Decoding, Sentence, decode, follow
 from revln.answer.evidence import rests_on
+from revln.answer.reranking import reranked
 
 __all__ = [
     "ClassificationSources",
@@ -12,9 +14,12 @@ __all__ = [
     "LabelSet",
     "Neighbours",
     "Sentence",
+    "certainty",
     "decide",
     "decode",
     "follow",
     "fuse",
+    "log_odds",
+    "reranked",
     "rests_on",
 ]

@@ -69,6 +69,6 @@ def caption(
 
 
 def _show(answers: list[Answer]) -> None:
-    from revln.cli.tables import show_captions
+    from revln.cli.tables import show_told
 
-    show_captions(answers)
+    show_told(answers)

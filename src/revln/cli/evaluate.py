@@ -24,7 +24,7 @@ from revln.cli.output import progress_bar, say
 from revln.config import RECALLED
 
 if TYPE_CHECKING:
-    from revln.evaluate import CaptionScores, ClassificationScores, RetrievalScores
+    from revln.evaluate import AnswerScores, CaptionScores, ClassificationScores, RetrievalScores
 
 __all__ = ["app"]
 
@@ -41,6 +41,9 @@ def retrieval(
     images: Annotated[Path, typer.Option("--images", metavar="DIR", help="Folder of the images.")],
     captions: Annotated[Path, typer.Option("--captions", metavar="FILE", help="CSV, COCO JSON or Karpathy JSON.")],
     split: SplitPath = None,
+    rerank: Annotated[
+        bool, typer.Option("--rerank", help="Have the generator look again at the images that a caption finds first.")
+    ] = False,
     model: ModelName = None,
 ) -> Reply:
     """Measure how well images find their captions and captions their images.
@@ -53,7 +56,7 @@ def retrieval(
 
     opened = load_model(model or "base")
     with progress_bar("Encoding", "photos") as progress:
-        scores = evaluate_retrieval(images, captions, model=opened, split=split, progress=progress)
+        scores = evaluate_retrieval(images, captions, model=opened, split=split, rerank=rerank, progress=progress)
     return Reply(scores.to_dict(), lambda: _show_retrieval(scores))
 
 
@@ -112,6 +115,50 @@ def caption(
     return Reply(scores.to_dict(), lambda: _show_captions(scores))
 
 
+@command(
+    "ask",
+    "revln data questions --captions flickr8k/captions.txt --split flickr8k/dev.txt --out dev.jsonl",
+    "revln eval ask --questions dev.jsonl --images flickr8k/images --memory train.revln",
+)
+def ask(
+    questions: Annotated[
+        Path, typer.Option("--questions", metavar="FILE", help="Questions with answers, made by revln data questions.")
+    ],
+    images: Annotated[
+        Path | None, typer.Option("--images", metavar="DIR", help="Folder of the images; the file's own if not given.")
+    ] = None,
+    k: RecalledCount = RECALLED,
+    blind: Annotated[
+        bool, typer.Option("--blind", help="Show neither photo nor memory: how far does the question alone lead?")
+    ] = False,
+    no_memory: NoMemory = False,
+    memory: MemoryPath = None,
+    model: ModelName = None,
+) -> Reply:
+    """Measure how often questions about photos are answered right.
+
+    In percent, in all and by type of question; with how far confidences can be relied on. Every question is answered,
+    however unsure. Records of the images themselves are left out of the memory.
+    """
+    opened = memory_if_any(memory, model, ignored=no_memory or blind)
+    from revln.evaluate import evaluate_answers
+
+    with progress_bar("Answering", "photos") as progress:
+        scores = evaluate_answers(
+            questions, images=images, memory=opened, model=model, k=k, blind=blind, progress=progress
+        )
+    return Reply(scores.to_dict(), lambda: _show_answers(scores))
+
+
+def _show_answers(scores: AnswerScores) -> None:
+    from revln.cli.tables import show_rows
+
+    rows = [[name, f"{scores.counts[name]:,}", f"{percent:.1f}"] for name, percent in scores.by_type.items()]
+    show_rows({"type": "left", "questions": "right", "right %": "right"}, rows)
+    say(f"accuracy {scores.accuracy:.2f} % over {scores.questions:,} questions; {scores.surer_half:.2f} % where surer")
+    say(f"confidence is off by {scores.calibration_error:.3f} in the mean")
+
+
 def _show_captions(scores: CaptionScores) -> None:
     from revln.cli.tables import show_rows
 
@@ -137,5 +184,5 @@ def _show_classification(scores: ClassificationScores) -> None:
     say(f"accuracy {scores.accuracy:.2f} % over {scores.images:,} images")
 
 
-for _command in (retrieval, classify, caption):
+for _command in (retrieval, classify, caption, ask):
     _command.add_to(app)

@@ -9,7 +9,7 @@ import typer
 
 from revln.cli.command import Reply, command
 from revln.cli.opening import open_memory
-from revln.cli.options import CaptionsPath, MemoryPath, ModelName, SourceName
+from revln.cli.options import CaptionsPath, LanguageName, MemoryPath, ModelName, SourceName
 from revln.cli.output import plain, progress_bar, say, short_path
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ def index(
         bool, typer.Option("--wordnet-all", help="Of WordNet, all nouns instead of the model's classes.")
     ] = False,
     prune: Annotated[bool, typer.Option("--prune", help="Delete the records of what is no longer there.")] = False,
+    describe: Annotated[
+        bool,
+        typer.Option("--describe", help="Then caption photos without a text, so that words find them."),
+    ] = False,
+    language: LanguageName = None,
     memory: MemoryPath = None,
     model: ModelName = None,
 ) -> Reply:
@@ -80,11 +85,19 @@ def index(
             prune=prune,
             progress=progress,
         )
-    return Reply(report.to_dict(), lambda: _show(report, opened.path))
+    if not describe:
+        return Reply(report.to_dict(), lambda: _show(report, opened.path))
+    from revln.pipeline import describe as describe_photos
+
+    with progress_bar("Describing", "photos") as progress:
+        described = describe_photos(opened, language=language, progress=progress)
+    return Reply({**report.to_dict(), "described": described}, lambda: _show(report, opened.path, described))
 
 
-def _show(report: IndexReport, path: Path) -> None:
+def _show(report: IndexReport, path: Path, described: int | None = None) -> None:
     show_report(report)
+    if described is not None:
+        say(f"{described:,} photos described")
     say(f"{report.records:,} records in {short_path(str(path.absolute()))}")
 
 

@@ -29,6 +29,7 @@ app = typer.Typer(
     "add",
     'revln memory add --image ada.jpg --text "Ada on the beach"',
     "revln memory add --image rose.jpg --label rose",
+    'revln memory add --image rex.jpg --question "What is the name of the dog?" --answer Rex',
 )
 def add(
     image: Annotated[Path | None, typer.Option("--image", metavar="FILE", help="A photo.")] = None,
@@ -40,17 +41,21 @@ def add(
         str | None,
         typer.Option("--source", metavar="NAME", help="The source; the one the photo has, or manual, if not given."),
     ] = None,
+    question: Annotated[
+        str | None, typer.Option("--question", metavar="TEXT", help="A question, about the photo or not.")
+    ] = None,
+    answer: Annotated[str | None, typer.Option("--answer", metavar="TEXT", help="Its answer.")] = None,
     memory: MemoryPath = None,
     model: ModelName = None,
 ) -> Reply:
-    """Teach the memory one thing: a photo with what is to be known of it, or a text alone.
+    """Teach the memory one thing: a photo with what is to be known of it, a text alone, or the answer to a question.
 
     A photo that was indexed keeps its record: texts that are given replace its texts, a label its label.
     """
     record = open_memory(memory, model, create=True).add(
-        image=image, texts=tuple(text or ()), label=label, source=source
+        image=image, texts=tuple(text or ()), label=label, source=source, question=question, answer=answer
     )
-    about = record.texts[0] if record.kind == "text" else short_path(record.uri)
+    about = record.texts[0] if image is None else short_path(record.uri)
     return Reply(record.to_dict(), lambda: say(f"added {plain(about)} as {record.id}"))
 
 

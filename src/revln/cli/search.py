@@ -65,6 +65,10 @@ def search(
     knowledge: Annotated[
         bool, typer.Option("--knowledge/--no-knowledge", help="Follow texts that fit to the photos they are about.")
     ] = True,
+    rerank: Annotated[
+        bool,
+        typer.Option("--rerank", help="Have the generator look at the best hits again, which is slower."),
+    ] = False,
     paths: Annotated[bool, typer.Option("--paths", help="Print the paths of the hits and nothing else.")] = False,
     memory: MemoryPath = None,
     model: ModelName = None,
@@ -84,6 +88,7 @@ def search(
         weights=_weights(weight or ()),
         knowledge=knowledge,
         text_weight=text_weight,
+        rerank=rerank,
     )
     for warning in result.warnings:
         warn(warning)

@@ -11,7 +11,7 @@ from rich.text import Text
 from revln.cli.output import console, plain, say, short_path
 from revln.types import Answer, Hit, SearchResult
 
-__all__ = ["facts_table", "show_answers", "show_captions", "show_hits", "show_rows"]
+__all__ = ["facts_table", "show_answers", "show_hits", "show_rows", "show_told"]
 
 _CAPTION_WIDTH = 60
 _LABELS_SHOWN = 3
@@ -75,8 +75,8 @@ def show_answers(answers: Sequence[Answer], below: Path | None = None) -> None:
     console().print(table)
 
 
-def show_captions(answers: Sequence[Answer], below: Path | None = None) -> None:
-    """Each photo with its sentence, and below it the records that it rests on with their weights.
+def show_told(answers: Sequence[Answer], below: Path | None = None) -> None:
+    """Each photo with its caption or answer, and below it the records that it rests on with their weights.
 
     Args:
         answers: one a photo.
@@ -85,7 +85,10 @@ def show_captions(answers: Sequence[Answer], below: Path | None = None) -> None:
     out = console()
     for answer in answers:
         out.print(_path(answer.uri, below))
-        out.print(Text(f"  {plain(answer.text)}", style="bold"))
+        if answer.question is not None:
+            out.print(Text(f"  {plain(answer.question)}"))
+        sure = "" if answer.question is None else f"  {_percent(answer.confidence)} sure"
+        out.print(Text(f"  {plain(answer.text)}", style="bold") + Text(sure, style="dim"))
         table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 1))
         table.add_column(justify="right", style="dim")
         table.add_column(overflow="fold", style="dim")
@@ -124,7 +127,8 @@ def facts_table(facts: Mapping[str, object]) -> None:
 def describe(hit: Hit) -> Text:
     """The caption that matched, else the label; and the knowledge that led here."""
     via = f"via {hit.via.kind}: {hit.via.text}" if hit.via else None
-    return Text(plain(" \N{MIDDLE DOT} ".join(filter(None, (hit.text or hit.record.label, via)))))
+    generated = "generated" if hit.text and hit.text not in hit.record.told else None
+    return Text(plain(" \N{MIDDLE DOT} ".join(filter(None, (hit.text or hit.record.label, generated, via)))))
 
 
 def _table(*, show_header: bool = True) -> Table:

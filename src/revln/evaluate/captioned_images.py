@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from revln.errors import CaptionFileError, InputError
 from revln.sources import read_captions, read_split
 
-__all__ = ["CAPTIONS_EACH", "captioned_images"]
+__all__ = ["CAPTIONS_EACH", "captioned_images", "find_images"]
 
 CAPTIONS_EACH = 5
 """Captions of an image that take part, as in the published protocols."""
@@ -31,7 +31,7 @@ def captioned_images(images: str | Path, captions: str | Path, split: str | Path
     """
     described = read_captions(captions)
     names = list(described) if split is None else _named_in(split, described)
-    files = _find(Path(images), names)
+    files = find_images(Path(images), names)
     return {file: described[name][:CAPTIONS_EACH] for file, name in zip(files, names, strict=True)}
 
 
@@ -44,8 +44,12 @@ def _named_in(split: str | Path, described: Mapping[str, object]) -> list[str]:
     return names
 
 
-def _find(folder: Path, names: Sequence[str]) -> list[Path]:
-    """Files of the images: at their path below the folder, else the only file of that name anywhere below it."""
+def find_images(folder: Path, names: Sequence[str]) -> list[Path]:
+    """Files of images: at their path below the folder, else the only file of that name anywhere below it.
+
+    Raises:
+        InputError: one is missing.
+    """
     if not folder.is_dir():
         raise InputError(f"{folder}: no such folder: give the folder of the images")
     files = {name: folder / name for name in names}
@@ -54,7 +58,7 @@ def _find(folder: Path, names: Sequence[str]) -> list[Path]:
         below = _files_below(folder)
         found = {name: below.get(PurePosixPath(name.replace("\\", "/")).name) for name in elsewhere}
         if missing := [name for name, path in found.items() if path is None]:
-            raise InputError(f"{folder}: {_some(missing)} missing: give the folder that the caption file is about")
+            raise InputError(f"{folder}: {_some(missing)} missing: give the folder that the file is about")
         files |= {name: path for name, path in found.items() if path is not None}
     return list(files.values())
 

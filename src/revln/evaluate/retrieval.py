@@ -8,15 +8,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from revln.answer import reranked
 from revln.evaluate.captioned_images import captioned_images
-from revln.metrics import retrieval_recall
+from revln.metrics import recall_at, retrieval_recall
 from revln.models import Model
-from revln.types import Embedding
+from revln.pipeline.reranking import RERANKED, log_likelihoods
+from revln.types import Embedding, ImageEncoding
 
 __all__ = ["RetrievalScores", "evaluate_retrieval"]
 
-_CHUNK = 256
+_TEXTS = 32  # that the generator reads at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ def evaluate_retrieval(
     *,
     model: Model,
     split: str | Path | None = None,
+    rerank: bool = False,
     progress: Callable[[int, int], None] | None = None,
 ) -> RetrievalScores:
     """Measures how well images find their captions and captions their images.
@@ -60,25 +64,58 @@ def evaluate_retrieval(
         captions: caption file, see ``read_captions``; the first five captions of each image take part.
         model: encodes both.
         split: file with the names of the images that take part; all in the caption file if not given.
+        rerank: whether the generator looks again at the images that a caption finds first; see ``Memory.search``.
         progress: called with the images done and the images in all.
 
     Raises:
         CaptionFileError: the caption file or split file cannot be used, or they do not go together.
         InputError: an image is missing.
         ImageError: an image cannot be read.
+        BundleError: there is no generator to rerank with.
     """
     described = captioned_images(images, captions, split)
     texts = [text for own in described.values() for text in own]
     owners = np.repeat(np.arange(len(described)), [len(own) for own in described.values()])
-    recall = retrieval_recall(_encode(model, list(described), progress), model.encode_texts(texts), owners)
+    seen = _look(model, list(described), grids=rerank, progress=progress)
+    vectors, text_vectors = np.concatenate([one.embeddings for one in seen]), model.encode_texts(texts)
+    recall = retrieval_recall(vectors, text_vectors, owners)
+    if rerank:
+        recall["text_to_image"] = recall_at(_ranks_again(model, seen, vectors, texts, text_vectors, owners))
     return RetrievalScores(recall["image_to_text"], recall["text_to_image"], len(described), len(texts))
 
 
-def _encode(model: Model, files: Sequence[Path], progress: Callable[[int, int], None] | None) -> Embedding:
-    rows = np.empty((len(files), model.dim), np.float32)
-    for start in range(0, len(files), _CHUNK):
-        chunk = files[start : start + _CHUNK]
-        rows[start : start + len(chunk)] = model.encode_images(chunk)
+def _look(
+    model: Model, files: Sequence[Path], *, grids: bool, progress: Callable[[int, int], None] | None
+) -> list[ImageEncoding]:
+    seen = []
+    for done, one in enumerate(model.look(files), start=1):
+        seen.append(one if grids else ImageEncoding(one.embeddings, None))
         if progress is not None:
-            progress(start + len(chunk), len(files))
-    return rows
+            progress(done, len(files))
+    return seen
+
+
+def _ranks_again(
+    model: Model,
+    seen: Sequence[ImageEncoding],
+    images: Embedding,
+    texts: Sequence[str],
+    text_vectors: Embedding,
+    owners: npt.NDArray[np.int64],
+) -> npt.NDArray[np.int64]:
+    """Rank of the image that each text describes [m], from 0, once the generator has looked at the best again."""
+    cosines = text_vectors @ images.T
+    best = np.argsort(-cosines, axis=1, kind="stable")[:, :RERANKED]
+    told = np.zeros(best.shape, np.float32)
+    for image, one in enumerate(seen):  # an image is looked at once, for all texts that find it
+        places = np.argwhere(best == image)
+        for start in range(0, len(places), _TEXTS):
+            rows, columns = places[start : start + _TEXTS].T
+            told[rows, columns] = log_likelihoods(model, [texts[row] for row in rows], [one])
+    ranks: npt.NDArray[np.int64] = (cosines > cosines[np.arange(len(texts)), owners][:, None]).sum(axis=1)
+    for row, (found, likely) in enumerate(zip(best, told, strict=True)):
+        chances = model.encoder.calibration.probability(text_vectors[row], cosines[row, found], "text", "image")
+        order = found[np.argsort(-reranked(chances, likely), kind="stable")]
+        if owners[row] in order:
+            ranks[row] = int(np.flatnonzero(order == owners[row])[0])
+    return ranks

@@ -13,12 +13,13 @@ import numpy.typing as npt
 from tokenizers import Tokenizer
 
 from revln.errors import BundleError
+from revln.metrics import Line
 from revln.models.bundle import GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZER, TEXT, VISION, Bundle
 from revln.models.card import CARD
 from revln.models.tower import open_session, run_session
 from revln.protocols import Speaker
 from revln.text import encodable, open_tokenizer, pad, without_stop
-from revln.text.special import END, beginning
+from revln.text.special import ANSWER, ASK, END, beginning
 from revln.types import Embedding
 
 __all__ = ["LOOK_INPUTS", "SAID", "SAY_INPUTS", "SEEN", "BundleGenerator", "Said", "Seen"]
@@ -76,6 +77,9 @@ class BundleGenerator:
         max_tokens: longest sentence, beginning and end included.
         likeness_weights: of the likeness of an image to a record's picture and to its text, and of a question to the
             text, in recalling.
+        answers: whether it has learnt to answer questions.
+        answer_confidence: line from the log-odds of an answer, as the generator gives them, to those of its being
+            right.
 
     Raises:
         BundleError: the card lacks something that is to be known of it, or it was trained with other towers.
@@ -94,6 +98,9 @@ class BundleGenerator:
             self.max_tokens = int(facts["max_tokens"])
             picture, text, question = map(float, facts["likeness_weights"])
             self.likeness_weights: tuple[float, float, float] = (picture, text, question)
+            self.answers = bool(facts.get("answers"))
+            slope, intercept = map(float, facts.get("answer_confidence", (1, 0)))
+            self.answer_confidence: Line = (slope, intercept)
             self._recalled_tokens = int(facts["recalled_tokens"])
             self._past_shape = (int(facts["layers"]), int(facts["key_heads"]), int(facts["head_width"]))
             towers = {name: str(facts["towers"][name]) for name in (VISION, TEXT)}
@@ -140,6 +147,10 @@ class BundleGenerator:
     def beginning(self, language: str) -> int:
         """The token that sentences in a language begin with."""
         return self._special(beginning(language))
+
+    def question(self, text: str) -> list[int]:
+        """The tokens that the answer to a question follows."""
+        return [self._special(ASK), *self.encode([text])[0], self._special(ANSWER)]
 
     @cached_property
     def end(self) -> int:
@@ -188,6 +199,22 @@ class BundleGenerator:
         before = tensors["bias"].shape[1] - ids.shape[1] * ids.shape[2]
         entries = np.concatenate([np.full(before, -1), np.repeat(np.arange(count), ids.shape[2])])
         return Seen(tensors, entries)
+
+    def log_likelihoods(self, texts: Sequence[str], language: str, seen: Seen) -> Embedding:
+        """How likely each text is as a sentence about what is seen [n], in nats.
+
+        Args:
+            texts: cut to the longest sentence.
+            language: of all of them.
+            seen: its rows serve as many texts each, in turn.
+        """
+        first, last = self.beginning(language), self.end
+        tokens = self.encode([without_stop(text) for text in texts], self.max_tokens - 2)
+        ids = pad([[first, *own, last] for own in tokens])[0]
+        said = self.say(ids[:, :-1], seen).log_probabilities
+        told = np.take_along_axis(said, ids[:, 1:, None], axis=2)[..., 0]
+        likely: Embedding = (told * (ids[:, 1:] > 0)).sum(axis=1)
+        return likely
 
     def speaker(self, seen: Seen) -> Speaker:
         """What speaks about the images that are seen; rows of them serve as many sentences each, in turn."""

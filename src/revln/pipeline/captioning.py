@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 
-from revln.answer import Decoding, Sentence, decode, rests_on
+from revln.answer import Decoding
 from revln.config import RECALLED
-from revln.errors import BundleError, ImageError, QueryError
-from revln.models import BundleGenerator, ImageLike, Model
+from revln.errors import ImageError, QueryError
+from revln.models import ImageLike, Model
 from revln.pipeline.looking import look_at_all, model_to_ask
 from revln.pipeline.memory import Memory
-from revln.retrieve import Recollection, recall
+from revln.pipeline.telling import Teller, Told
 from revln.text import as_sentence
-from revln.types import Answer, Embedding, ImageEncoding, Record
+from revln.types import Answer, ImageEncoding
 
 __all__ = ["Captioner", "caption", "caption_all"]
 
@@ -51,69 +49,33 @@ class Captioner:
         exclude_self: bool = False,
         decoding: Decoding | None = None,
     ) -> None:
-        if k < 0:
-            raise QueryError(f"k is {k}: recall some records, or 0 for none")
-        self._model, self._generator = model, generator_of(model)
-        self.language = language or self._generator.languages[0]
-        if self.language not in self._generator.languages:
-            spoken = ", ".join(self._generator.languages)
+        self._teller = Teller(model, memory, k=k, exclude_self=exclude_self)
+        generator = self._teller.generator
+        self.language = language or generator.languages[0]
+        if self.language not in generator.languages:
+            spoken = ", ".join(generator.languages)
             raise QueryError(f"the model {model.id} does not speak {self.language!r}: choose from {spoken}")
-        self._k, self._exclude_self = k, exclude_self
-        self._searcher = None if memory is None or k == 0 else memory.searcher()
         decoding = decoding or Decoding()
-        most = self._generator.max_tokens - 1  # which its beginning is one of
+        most = generator.max_tokens - 1  # which its beginning is one of
         self._decoding = dataclasses.replace(decoding, most=min(decoding.most, most))
 
     def caption(self, seen: Sequence[tuple[str, ImageEncoding]]) -> list[Answer]:
         """Captions of encoded images, each given with its name."""
-        recalled = [self._recall(uri, encoding) for uri, encoding in seen]
-        context = self._generator.look(
-            np.concatenate([_grid(encoding, self._model) for _, encoding in seen]),
-            np.concatenate([self._model.shared(encoding.embeddings) for _, encoding in seen]),
-            [own.texts for own in recalled],
-            _padded([own.likenesses for own in recalled]),
-        )
-        prompts = np.full((len(seen), 1), self._generator.beginning(self.language))
-        sentences = decode(self._generator.speaker(context), prompts, self._decoding)
-        return [
-            self._answer(uri, sentence, own, context.entries)
-            for (uri, _), sentence, own in zip(seen, sentences, recalled, strict=True)
-        ]
+        recalled = [self._teller.recall(uri, encoding, self.language) for uri, encoding in seen]
+        prompts = np.full((len(seen), 1), self._teller.generator.beginning(self.language))
+        told = self._teller.tell([encoding for _, encoding in seen], recalled, prompts, self._decoding)
+        return [self._answer(uri, own) for (uri, _), own in zip(seen, told, strict=True)]
 
-    def _answer(self, uri: str, sentence: Sentence, recalled: Recollection, entries: npt.NDArray[np.int64]) -> Answer:
-        evidence, none = rests_on(recalled.hits, sentence.looked, entries)
-        text = as_sentence(self._generator.decode(sentence.ids), self.language)
-        return Answer(uri, text, sentence.likelihood, evidence=evidence, none_weight=none, language=self.language)
-
-    def _recall(self, uri: str, seen: ImageEncoding) -> Recollection:
-        searcher = self._searcher
-        if searcher is None:
-            return Recollection((), np.zeros((0, 3), np.float32))
-        return recall(
-            searcher.view,
-            searcher.index,
-            searcher.calibration,
-            self._model.encode_texts,
-            seen.embeddings[0],
-            k=self._k,
-            weights=self._generator.likeness_weights,
+    def _answer(self, uri: str, told: Told) -> Answer:
+        text = as_sentence(self._teller.generator.decode(told.sentence.ids), self.language)
+        return Answer(
+            uri,
+            text,
+            told.sentence.likelihood,
+            evidence=told.evidence,
+            none_weight=told.none_weight,
             language=self.language,
-            excluded=_is_of(uri) if self._exclude_self else None,
         )
-
-
-def generator_of(model: Model) -> BundleGenerator:
-    """The generator of a model.
-
-    Raises:
-        BundleError: it has none.
-    """
-    if model.generator is None:
-        raise BundleError(
-            f"the model {model.id} has no generator, so it cannot describe photos: use one that has, such as base, "
-            "or train one with revln train joint"
-        )
-    return model.generator
 
 
 def caption(
@@ -174,23 +136,3 @@ def caption_all(
             waiting = []
         if progress is not None:
             progress(done, len(images))
-
-
-def _grid(seen: ImageEncoding, model: Model) -> Embedding:
-    if seen.grid is None:
-        raise BundleError(f"{model.bundle.directory}: its image tower gives no grid: export the bundle again")
-    return seen.grid
-
-
-def _padded(likenesses: Sequence[Embedding]) -> Embedding:
-    """Rows of likenesses [n, k, 3], zeros where there are fewer."""
-    most = max((len(own) for own in likenesses), default=0)
-    filled = np.zeros((len(likenesses), most, 3), np.float32)
-    for row, own in enumerate(likenesses):
-        filled[row, : len(own)] = own
-    return filled
-
-
-def _is_of(uri: str) -> Callable[[Record], bool]:
-    path = os.path.abspath(uri)  # noqa: PTH100 - links stay as the user named them
-    return lambda record: record.uri == path

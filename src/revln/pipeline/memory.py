@@ -10,23 +10,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from revln.config import default_memory
-from revln.errors import ImageError, MemoryStoreError, QueryError, RecordNotFoundError
-from revln.images import os_reason
+from revln.errors import MemoryStoreError, QueryError, RecordNotFoundError
 from revln.models import ImageLike, Model, keep_bundle, load_model
 from revln.pipeline.audit import AuditReport, audit_file, standing_of
 from revln.pipeline.calibration import CalibrationReader
 from revln.pipeline.maintenance import MaintainedMemory
-from revln.pipeline.merging import complete
-from revln.pipeline.photos import encode_photo
 from revln.pipeline.queries import EncodedQuery, query_vector, query_warnings
+from revln.pipeline.reranking import RERANKED, rerank_hits
+from revln.pipeline.teaching import teach
 from revln.retrieve import Mode, QueryVector, Searcher, compile_where
 from revln.retrieve.filters import conjunction
-from revln.store import RecordTable, Row, VectorIndex
+from revln.store import RecordTable, VectorIndex
 from revln.store.manifest import MANIFEST_FILE
-from revln.store.rows import META_COLUMNS, record_from, rows_to_arrow, utc_now
-from revln.store.schema import RECORD_COLUMNS
-from revln.store.words import encode_uri, sql_string
-from revln.types import Candidate, Embedding, Kind, Record, SearchResult, record_id
+from revln.store.words import sql_string
+from revln.types import Embedding, Kind, Record, SearchResult
 
 __all__ = ["Memory"]
 
@@ -98,6 +95,7 @@ class Memory(MaintainedMemory):
         weights: Mapping[str, float] | None = None,
         knowledge: bool = True,
         text_weight: float = 0.5,
+        rerank: bool = False,
         encoded: EncodedQuery | None = None,
     ) -> SearchResult:
         """Finds records by a sentence, an image, both together, or a vector of the model.
@@ -117,6 +115,8 @@ class Memory(MaintainedMemory):
             weights: by the name of a source or kind, what the odds of its records' probabilities are multiplied by.
             knowledge: whether texts that clearly fit a sentence lead to the photos that they are linked with.
             text_weight: of the text when an image is given too, 0 to 1.
+            rerank: have the generator look at the best hits again, and sort them by how likely it finds the text as a
+                description, too; needs a text and sorting by score.
             encoded: vectors of the text, or of an image in the place of ``image``, that are at hand already.
 
         Raises:
@@ -127,14 +127,16 @@ class Memory(MaintainedMemory):
         started = time.perf_counter()
         if text is not None and not text.strip():
             raise QueryError("the query is empty: say what to look for")
+        if rerank and (text is None or sort != "score"):
+            raise QueryError("rerank sorts by how likely a text is: give a text, and leave other sorting out")
         model, searcher = self._current()
         query = query_vector(model, text, image, vector, encoded, text_weight)
         of_image = image is not None or (encoded is not None and encoded.image is not None)
         found = searcher.search(
             query,
             text,
-            k=k,
-            offset=offset,
+            k=max(offset + k, RERANKED) if rerank else k,
+            offset=0 if rerank else offset,
             where=where,
             mode=mode,
             sort=sort,
@@ -144,7 +146,13 @@ class Memory(MaintainedMemory):
             weights=weights,
             knowledge=knowledge and not of_image,  # a photo's say is not in what a text leads to
         )
-        return dataclasses.replace(found, seconds=time.perf_counter() - started, warnings=query_warnings(model, text))
+        hits = found.hits
+        if rerank and text is not None:
+            thumbs = self.thumbs([hit.record.id for hit in hits[:RERANKED]])
+            hits = rerank_hits(model, text, hits, thumbs)[offset : offset + k]
+        return dataclasses.replace(
+            found, hits=hits, seconds=time.perf_counter() - started, warnings=query_warnings(model, text)
+        )
 
     def similar(
         self,
@@ -204,41 +212,30 @@ class Memory(MaintainedMemory):
         texts: str | Sequence[str] = (),
         label: str | None = None,
         source: str | None = None,
+        question: str | None = None,
+        answer: str | None = None,
     ) -> Record:
-        """Teaches one thing by hand: a photo with what is to be known about it, or a text alone.
+        """Teaches one thing by hand: a photo with what is to be known about it, a text alone, or an answer.
 
         A photo that the memory holds keeps its record and its source; texts that are given replace its texts, a label
-        its label.
+        its label. A question with its answer, about a photo or not, becomes a record of its own; another answer to it
+        replaces the first.
 
         Args:
             image: the photo.
             texts: what is to be known.
             label: its class.
             source: under which it is kept. If not given, that of the record that the photo has, else ``manual``.
+            question: that was asked.
+            answer: to the question.
 
         Raises:
-            QueryError: there is nothing to add.
+            QueryError: there is nothing to add, or a question without an answer.
             ImageError: the image cannot be read.
             MemoryStoreError: the memory cannot be written.
         """
-        given = [texts] if isinstance(texts, str) else texts
-        kept = tuple(dict.fromkeys(text.strip() for text in given if text.strip()))
-        label = (label or "").strip() or None
-        if image is None and not kept:
-            raise QueryError("nothing to add: give an image, a text, or both")
         self.table.refresh()
-        model = self.model
-        if image is None:
-            uri = record_id(source or "manual", "text", "\n".join(kept))
-            candidate = Candidate(source or "manual", "text", uri, Path(uri), 0, 0, kept, label)
-            row = Row(candidate, kept, text_vectors=model.encode_texts(kept))
-        else:
-            candidate = self._photo(Path(image), source, kept, label)
-            (photo,) = complete([encode_photo(candidate, model.encoder)], self.table.snapshot)
-            row = photo.row(model.encode_texts(photo.texts))
-        stored = rows_to_arrow([row], self.table.snapshot.manifest, utc_now())
-        self.table.upsert_arrow(stored, encoder_id=model.id)
-        return record_from(stored.select(list(RECORD_COLUMNS)).to_pylist()[0])  # not read again: it may be gone already
+        return teach(self.table, self.model, image, texts, label, source, question, answer)
 
     def audit(self, file: str | Path, *, query: str | None = None, where: str | None = None) -> AuditReport:
         """Says why a photo is found, or is not.
@@ -258,34 +255,6 @@ class Memory(MaintainedMemory):
             return report
         model, searcher = self._current()
         return standing_of(report, searcher, query_vector(model, query), query, where)
-
-    def _photo(self, path: Path, source: str | None, texts: tuple[str, ...], label: str | None) -> Candidate:
-        """A photo with what is said of it now, as a candidate of the record that it has, if it has one."""
-        path = Path(os.path.abspath(path))  # noqa: PTH100 - links stay as the user named them
-        try:
-            status = path.stat()
-        except OSError as error:
-            raise ImageError(path, os_reason(error)) from error
-        where = f"uri = {sql_string(encode_uri(str(path)))} AND kind IN ('image', 'image_text') AND number = 0"
-        if source is not None:
-            where += f" AND source = {sql_string(source)}"
-        snapshot = self.table.snapshot
-        held = next(iter(snapshot.records(snapshot.row_ids(where)).values()), None)
-        said = Candidate(
-            held.source if held else source or "manual",
-            held.kind if held else "image",
-            str(path),
-            path,
-            status.st_size,
-            status.st_mtime_ns,
-            texts or None,
-            label,
-        )
-        if held is None or not texts:
-            return said  # ``complete`` keeps what the record has
-        return dataclasses.replace(
-            said, facts={name: value for name, value in held.meta.items() if name not in META_COLUMNS}
-        )
 
 
 def _vector_of(record: str, searcher: Searcher) -> QueryVector:

@@ -110,7 +110,7 @@ def _in_question(
         return {
             row: record
             for row, record in view.records(rows).items()
-            if (record.texts or record.label) and not (excluded and excluded(record))
+            if (record.told or record.label) and not (excluded and excluded(record))
         }
 
     depth = _DEPTH * k
@@ -130,13 +130,15 @@ def _best(index: VectorSearch, image: Embedding, rows: RowIds) -> dict[int, floa
 
 
 def _texts(record: Record) -> tuple[str, ...]:
-    return record.texts or (record.label or "",)
+    """What answers may rest on: what somebody has said of it, else its label."""
+    return record.told or (record.label or "",)
 
 
 def _vectors(record: Record, stored: Embedding | None, encode_texts: Callable[[Sequence[str]], Embedding]) -> Embedding:
     """Unit rows of a record's texts, or of its label."""
-    texts = _texts(record)
-    return encode_texts(texts) if stored is None or len(stored) != len(texts) else stored
+    if not record.told or stored is None or len(stored) != len(record.texts):
+        return encode_texts(_texts(record))
+    return stored[[place for place, text in enumerate(record.texts) if text in record.told]]
 
 
 def _best_text(record: Record, fitting: Embedding, language: str) -> int:

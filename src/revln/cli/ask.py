@@ -1,0 +1,68 @@
+"""``revln ask``."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from revln.cli.command import Reply, command
+from revln.cli.opening import memory_if_any
+from revln.cli.options import ExcludeSelf, MemoryPath, ModelName, NoMemory, RecalledCount
+from revln.cli.photo_answers import answer_about_photos
+from revln.config import ABSTAIN_BELOW, RECALLED
+
+if TYPE_CHECKING:
+    from revln.types import Answer
+
+__all__ = ["ask"]
+
+
+@command(
+    "ask",
+    'revln ask photo.jpg "What is the dog doing?"',
+    'revln ask photo.jpg "狗在做什么？" --memory photos.revln --json',
+)
+def ask(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A photo.")],
+    question: Annotated[str, typer.Argument(metavar="QUESTION", help="In English or Chinese.")],
+    k: RecalledCount = RECALLED,
+    no_memory: NoMemory = False,
+    exclude_self: ExcludeSelf = False,
+    threshold: Annotated[
+        float,
+        typer.Option("--threshold", metavar="P", help="Say that it is unknown below this confidence; 0: never."),
+    ] = ABSTAIN_BELOW,
+    memory: MemoryPath = None,
+    model: ModelName = None,
+) -> Reply:
+    """Answer a question about a photo in a word.
+
+    Looks at the photo and at what the memory recalls of it and of the question, and lists the records that the answer
+    rests on. Says "I don't know" when it is not sure enough.
+    """
+    if Path(question).suffix and Path(question).is_file():
+        raise typer.BadParameter(
+            f"{question} is a file: give one photo, then the question in quotation marks", param_hint="QUESTION"
+        )
+    opened = memory_if_any(memory, model, ignored=no_memory)
+    from revln.pipeline import ask_all
+
+    answer = partial(
+        ask_all,
+        [(file, question)],
+        memory=opened,
+        model=model,
+        k=k,
+        exclude_self=exclude_self,
+        threshold=threshold,
+    )
+    return answer_about_photos("Answering", answer, _show)
+
+
+def _show(answers: list[Answer]) -> None:
+    from revln.cli.tables import show_told
+
+    show_told(answers)

@@ -1,0 +1,214 @@
+"""What is the answer to a question about this photo? In a word, with the records of the memory that it rests on."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from revln.answer import Decoding, certainty
+from revln.config import ABSTAIN_BELOW, RECALLED
+from revln.errors import BundleError, ImageError, QueryError
+from revln.models import ImageLike, Model
+from revln.pipeline.looking import look_at_all, model_to_ask
+from revln.pipeline.memory import Memory
+from revln.pipeline.telling import Teller, Told
+from revln.text import dominant_script, written_in
+from revln.types import Answer, ImageEncoding
+
+__all__ = ["Asked", "Asker", "ask", "ask_all"]
+
+_LONGEST = 300  # characters
+_DONT_KNOW = {"en": "I don't know", "zh": "我不知道"}
+_TOGETHER = 16  # questions that are answered at once
+
+
+class Asked(NamedTuple):
+    """A question about a photo.
+
+    Attributes:
+        uri: name of the photo.
+        seen: its encoding.
+        question: what is asked.
+    """
+
+    uri: str
+    seen: ImageEncoding
+    question: str
+
+
+class Asker:
+    """Answers questions about images.
+
+    Args:
+        model: looks at the images, and speaks.
+        memory: what is recalled; None for none.
+        k: records to recall; 0 for none.
+        exclude_self: leave out records of the photo itself.
+        threshold: confidence below which it says that it does not know.
+        decoding: how answers are found.
+
+    Raises:
+        BundleError: the model has no generator, or one that answers no questions.
+        QueryError: a number is out of its range.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        memory: Memory | None = None,
+        *,
+        k: int = RECALLED,
+        exclude_self: bool = False,
+        threshold: float = ABSTAIN_BELOW,
+        decoding: Decoding | None = None,
+    ) -> None:
+        if not 0 <= threshold <= 1:
+            raise QueryError(f"threshold {threshold}: give a probability from 0 to 1")
+        self._model, self._teller = model, Teller(model, memory, k=k, exclude_self=exclude_self)
+        if not self._teller.generator.answers:
+            raise BundleError(
+                f"the model {model.id} describes photos but answers no questions: use one that does, such as base, or "
+                "train one with revln train joint --questions"
+            )
+        self._threshold, self._decoding = threshold, decoding or Decoding(most=8)
+
+    def language_of(self, question: str) -> str:
+        """The language that a question is asked in, and answered.
+
+        Raises:
+            QueryError: the question is empty or too long, or in none of the model's languages.
+        """
+        if not question.strip():
+            raise QueryError("the question is empty: ask something about the photo")
+        if len(question) > _LONGEST:
+            raise QueryError(f"a question of {len(question):,} characters: ask in at most {_LONGEST}")
+        languages = self._teller.generator.languages
+        if dominant_script(question) is None:
+            return languages[0]
+        for language in languages:
+            if written_in(question, language):
+                return language
+        raise QueryError(f"the model {self._model.id} does not read this question: ask in {' or '.join(languages)}")
+
+    def answer(self, asked: Sequence[Asked]) -> list[Answer]:
+        """Answers to questions, in order.
+
+        Raises:
+            QueryError: see ``language_of``.
+        """
+        languages = [self.language_of(one.question) for one in asked]
+        vectors = self._model.encode_texts([one.question for one in asked])
+        recalled = [
+            self._teller.recall(one.uri, one.seen, language, vector)
+            for one, language, vector in zip(asked, languages, vectors, strict=True)
+        ]
+        prompts = [self._teller.generator.question(one.question) for one in asked]
+        alike: dict[int, list[int]] = defaultdict(list)  # what is said together has to begin alike
+        for place, prompt in enumerate(prompts):
+            alike[len(prompt)].append(place)
+        told: dict[int, Told] = {}
+        for places in alike.values():
+            found = self._teller.tell(
+                [asked[place].seen for place in places],
+                [recalled[place] for place in places],
+                np.array([prompts[place] for place in places]),
+                self._decoding,
+            )
+            told |= dict(zip(places, found, strict=True))
+        return [
+            self._answer(one, language, told[place])
+            for place, (one, language) in enumerate(zip(asked, languages, strict=True))
+        ]
+
+    def _answer(self, asked: Asked, language: str, told: Told) -> Answer:
+        generator = self._teller.generator
+        sure = certainty(told.sentence, generator.answer_confidence)
+        text = generator.decode(told.sentence.ids).strip()
+        abstained = sure < self._threshold or not text
+        return Answer(
+            asked.uri,
+            _DONT_KNOW.get(language, _DONT_KNOW["en"]) if abstained else text,
+            sure,
+            abstained,
+            told.evidence,
+            told.none_weight,
+            language=language,
+            question=asked.question,
+        )
+
+
+def ask(
+    image: ImageLike,
+    question: str,
+    *,
+    memory: Memory | None = None,
+    model: Model | str | Path | None = None,
+    k: int = RECALLED,
+    exclude_self: bool = False,
+    threshold: float = ABSTAIN_BELOW,
+) -> Answer:
+    """The answer to a question about an image, with the records that it rests on.
+
+    Args:
+        image: a file, PIL image or RGB array.
+        question: in a language of the model.
+        memory: what to recall from.
+        model: used without a memory; ``base`` when not given.
+        k: records to recall.
+        exclude_self: leave out records of the photo itself.
+        threshold: confidence below which it says that it does not know.
+
+    Raises:
+        ImageError: the image cannot be read.
+        BundleError: the model answers no questions.
+        QueryError: the question is empty, too long, or in a language that the model does not read.
+    """
+    return next(
+        ask_all([(image, question)], memory=memory, model=model, k=k, exclude_self=exclude_self, threshold=threshold)
+    )
+
+
+def ask_all(
+    pairs: Sequence[tuple[ImageLike, str]],
+    *,
+    memory: Memory | None = None,
+    model: Model | str | Path | None = None,
+    k: int = RECALLED,
+    exclude_self: bool = False,
+    threshold: float = ABSTAIN_BELOW,
+    progress: Callable[[int, int], None] | None = None,
+    unreadable: Callable[[ImageError], None] | None = None,
+) -> Iterator[Answer]:
+    """``ask`` for many questions, in order; an image that is asked about several times in turn is read once.
+
+    ``unreadable`` is called for each image that cannot be read, whose questions are then left out; without it, that is
+    raised.
+    """
+    used = model_to_ask(memory, model)
+    asker = Asker(used, memory, k=k, exclude_self=exclude_self, threshold=threshold)
+    for _, question in pairs:
+        asker.language_of(question)  # before any photo is read
+    grouped: list[tuple[ImageLike, list[str]]] = []
+    for image, question in pairs:
+        if grouped and _are_same(grouped[-1][0], image):
+            grouped[-1][1].append(question)
+        else:
+            grouped.append((image, [question]))
+    waiting: list[Asked] = []
+    seen_all = look_at_all([image for image, _ in grouped], used, unreadable)
+    for done, ((_, questions), seen) in enumerate(zip(grouped, seen_all, strict=True), start=1):
+        if seen is not None:
+            waiting += [Asked(*seen, question) for question in questions]
+        if len(waiting) >= _TOGETHER or done == len(grouped):
+            yield from asker.answer(waiting) if waiting else ()
+            waiting = []
+        if progress is not None:
+            progress(done, len(grouped))
+
+
+def _are_same(one: ImageLike, other: ImageLike) -> bool:
+    return one is other or (isinstance(one, str | Path) and isinstance(other, str | Path) and str(one) == str(other))

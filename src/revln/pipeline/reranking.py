@@ -1,0 +1,80 @@
+"""Reading a search's best photos again: does the generator find that the text describes them?"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from revln.answer import reranked
+from revln.errors import ImageError, QueryError
+from revln.images import decode_thumb
+from revln.models import Model, map_ordered
+from revln.pipeline.generators import generator_of, grid_of
+from revln.text import written_in
+from revln.types import Embedding, Hit, ImageEncoding
+
+__all__ = ["RERANKED", "log_likelihoods", "rerank_hits"]
+
+RERANKED = 20  # hits that are looked at again
+
+
+def rerank_hits(model: Model, text: str, hits: Sequence[Hit], thumbs: Mapping[str, bytes]) -> tuple[Hit, ...]:
+    """The hits in their new order; ``fused_score`` is what they are sorted by.
+
+    Args:
+        model: has a generator.
+        text: that was searched for.
+        hits: the best of them are looked at again, those behind stay behind.
+        thumbs: small images by record id; a hit without one is taken as neither likely nor unlikely.
+
+    Raises:
+        BundleError: the model has no generator.
+        QueryError: the text is in none of its languages.
+    """
+    first, rest = hits[:RERANKED], hits[RERANKED:]
+    seen = list(map_ordered(lambda hit: _look(model, thumbs.get(hit.record.id)), first))
+    told = np.full(len(first), np.nan, np.float32)
+    places = [place for place, one in enumerate(seen) if one is not None]
+    if places:
+        told[places] = log_likelihoods(model, [text] * len(places), [one for one in seen if one is not None])
+    scores = reranked(np.array([hit.probability for hit in first], np.float32), told)
+    order = np.argsort(-scores, kind="stable").tolist()
+    again = [dataclasses.replace(first[place], fused_score=float(scores[place])) for place in order]
+    return tuple(dataclasses.replace(hit, rank=rank) for rank, hit in enumerate((*again, *rest), start=1))
+
+
+def log_likelihoods(model: Model, texts: Sequence[str], seen: Sequence[ImageEncoding]) -> Embedding:
+    """How likely the generator finds each text as a description of an image [n], in nats; nothing is recalled.
+
+    Args:
+        model: has a generator.
+        texts: in one language.
+        seen: an image for each text, or one for all.
+
+    Raises:
+        BundleError: the model has no generator.
+        QueryError: the texts are in none of its languages.
+    """
+    generator = generator_of(model)
+    language = next((own for own in generator.languages if written_in(texts[0], own)), None)
+    if language is None:
+        spoken = " or ".join(generator.languages)
+        raise QueryError(f"the model {model.id} does not read this text: search in {spoken}, or without rerank")
+    context = generator.look(
+        np.concatenate([grid_of(one, model) for one in seen]),
+        np.concatenate([model.shared(one.embeddings) for one in seen]),
+        [[] for _ in seen],
+        np.zeros((len(seen), 0, len(generator.likeness_weights)), np.float32),
+    )
+    return generator.log_likelihoods(texts, language, context)
+
+
+def _look(model: Model, thumb: bytes | None) -> ImageEncoding | None:
+    if thumb is None:
+        return None
+    try:
+        return model.encoder.encode_pixels(model.encoder.transform(decode_thumb(thumb))[None])
+    except ImageError:
+        return None
