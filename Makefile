@@ -5,6 +5,7 @@ PYTHON ?= python3
 WORDNET ?= /usr/share/wordnet
 VENV := .venv
 BIN := $(VENV)/bin
+QUESTIONS := --questions runs/questions.en.jsonl --questions runs/questions.zh.jsonl
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 
 .PHONY: help demo test lint base clean .has-data
@@ -40,9 +41,18 @@ lint: $(VENV)/.dev
 
 base: .has-data $(VENV)/.train
 	$(BIN)/revln train distil --config configs/distil-bilingual.toml --data $(DATA) --dictionary $(WORDNET) --out runs/distil
-	$(BIN)/revln train align --config configs/align-bilingual.toml --data $(DATA) --text runs/distil --out runs/base
-	$(BIN)/revln train export --run runs/base --data $(DATA) --unrelated benchmarks/no_match_queries.txt \
-	  --out src/revln/bundles/base
+	$(BIN)/revln train align --config configs/align-bilingual.toml --data $(DATA) --text runs/distil --out runs/align
+	$(BIN)/revln train export --run runs/align --data $(DATA) --unrelated benchmarks/no_match_queries.txt \
+	  --out runs/towers
+	$(BIN)/revln train lm --config configs/lm-small.toml --data $(DATA) --dictionary $(WORDNET) --out runs/lm
+	$(BIN)/revln data questions --captions $(DATA)/captions.txt --lang en --out runs/questions.en.jsonl
+	$(BIN)/revln data questions --captions $(DATA)/captions.zh.txt --lang zh --out runs/questions.zh.jsonl
+	$(BIN)/revln train joint --config configs/joint.toml --data $(DATA) --from runs/towers --lm runs/lm \
+	  $(QUESTIONS) --out runs/joint
+	$(BIN)/revln train joint --config configs/joint-reward.toml --data $(DATA) --from runs/towers --lm runs/lm \
+	  $(QUESTIONS) --generator runs/joint --out runs/joint-reward
+	$(BIN)/revln train export --run runs/joint-reward --data $(DATA) --from runs/towers $(QUESTIONS) \
+	  --unrelated benchmarks/no_match_queries.txt --out src/revln/bundles/base
 
 .has-data:
 	@[ -d "$(DATA)" ] || { echo "error: DATA is '$(DATA)': call make base DATA=path/to/flickr8k" >&2; exit 1; }

@@ -28,11 +28,10 @@ from revln.images import Transform, open_image
 from revln.pipeline import caption_all
 from revln.sources import read_split
 from revln.text import pad, without_stop
-from revln.text.special import beginning
 from revln.train.efficientnet import scaled
 from revln.train.generator import Recalled
 from revln.train.joint_export import JointRun, load_joint
-from revln.train.language import special_token
+from revln.train.joint_measures import prompts_of
 from revln.train.saying import say
 from revln.types import ImageEncoding
 
@@ -45,7 +44,7 @@ def in_torch(run: JointRun, memory: revln.Memory) -> Caption:
     """The same model as PyTorch runs it: float32, no gradients, greedy with a cache; recall is the memory's own."""
     made_with, model = run.made_with, run.model
     transform = Transform(made_with.image_size, made_with.max_aspect)
-    first = special_token(run.tokenizer, beginning(LANGUAGE))
+    most = run.config.max_tokens
 
     def caption(photos: Sequence[Path]) -> list[str]:
         said: list[str] = []
@@ -68,7 +67,7 @@ def in_torch(run: JointRun, memory: revln.Memory) -> Caption:
                     torch.nn.functional.normalize(shared, dim=-1),
                     Recalled(ids.reshape(len(part), -1, ids.shape[-1]), likenesses),
                 )
-                spoken = say(model.generator, context, first, run.config.max_tokens)
+                spoken = say(model.generator, context, prompts_of(run.tokenizer, LANGUAGE, len(part)), most)
             said += run.tokenizer.decode_batch(spoken[:, 1:].tolist())
         return said
 

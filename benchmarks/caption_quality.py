@@ -1,9 +1,9 @@
 """What the memory is worth to captions: with it, without it, and with what it recalls of another photo.
 
-The memory holds the training photos with their captions in one language; the dev photos are captioned, greedily or as
-``revln caption`` does. Printed are CIDEr and BLEU-4 of each way, and how much CIDEr each gains over another way, with
-95 % intervals (paired bootstrap over photos). A twin, a bundle whose generator was trained without retrieval, is
-captioned for without a memory.
+The memory holds the training photos with their captions in one language; the dev photos are captioned as
+``revln caption`` does, and without regard to what is said of like photos. Printed are CIDEr and BLEU-4 of each way, and
+how much CIDEr each gains over another way, with 95 % intervals (paired bootstrap over photos). A twin, a bundle whose
+generator was trained without retrieval, is captioned for without a memory.
 
     python benchmarks/caption_quality.py FLICKR8K [--twin BUNDLE] [--beams 1]
 
@@ -14,6 +14,7 @@ minutes on two cores.
 from __future__ import annotations
 
 import csv
+import dataclasses
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,11 +25,11 @@ import numpy.typing as npt
 
 import revln
 from common import finish, parser
-from revln.answer import Decoding, decode
-from revln.config import RECALLED
+from revln.answer import Decoding
 from revln.metrics import Cider, Tokens, bleu, bootstrap_interval, paired_bootstrap_interval
 from revln.models import Model
-from revln.retrieve import Recollection, recall
+from revln.pipeline.telling import Teller
+from revln.retrieve import Recollection
 from revln.sources import read_captions, read_split
 from revln.text import caption_tokens
 from revln.types import ImageEncoding
@@ -53,44 +54,20 @@ def recollections(
     memory: revln.Memory, model: Model, language: str, seen: Sequence[ImageEncoding]
 ) -> list[Recollection]:
     """What the memory recalls of each photo."""
-    searcher, generator = memory.searcher(), model.generator
-    assert generator is not None
-    return [
-        recall(
-            searcher.view,
-            searcher.index,
-            searcher.calibration,
-            model.encode_texts,
-            encoding.embeddings[0],
-            k=RECALLED,
-            weights=generator.likeness_weights,
-            language=language,
-        )
-        for encoding in seen
-    ]
+    teller = Teller(model, memory)
+    return [teller.recall("", encoding, language) for encoding in seen]
 
 
 def say(
     model: Model, language: str, seen: Sequence[ImageEncoding], recalled: Sequence[Recollection], decoding: Decoding
 ) -> list[Tokens]:
     """Captions as tokens."""
-    generator = model.generator
-    assert generator is not None
-    said: list[Tokens] = []
+    teller, said = Teller(model), list[Tokens]()
     for start in range(0, len(seen), TOGETHER):
         photos, own = seen[start : start + TOGETHER], recalled[start : start + TOGETHER]
-        likenesses = np.zeros((len(own), max(1, *(len(one.likenesses) for one in own)), 3), np.float32)
-        for row, one in enumerate(own):
-            likenesses[row, : len(one.likenesses)] = one.likenesses
-        context = generator.look(
-            np.concatenate([encoding.grid for encoding in photos if encoding.grid is not None]),
-            np.concatenate([model.shared(encoding.embeddings) for encoding in photos]),
-            [one.texts for one in own],
-            likenesses,
-        )
-        prompts = np.full((len(photos), 1), generator.beginning(language))
-        sentences = decode(generator.speaker(context), prompts, decoding)
-        said += [caption_tokens(generator.decode(sentence.ids), language) for sentence in sentences]
+        prompts = np.full((len(photos), 1), teller.generator.beginning(language))
+        told = teller.tell(photos, own, prompts, decoding, language)
+        said += [caption_tokens(teller.generator.decode(one.sentence.ids), language) for one in told]
     return said
 
 
@@ -103,8 +80,8 @@ def figures(said: Mapping[str, Sequence[Tokens]], references: Sequence[Sequence[
     found: dict[str, Any] = {}
     for way, own in said.items():
         interval = bootstrap_interval(scores[way])
-        found[way] = {"CIDEr": shown(interval), "BLEU-4": round(bleu(own, references)[-1], 1)}
-    for first, second in (("on", "off"), ("on", "twin"), ("another's", "off")):
+        found[way] = {"CIDEr": shown(interval), "BLEU-4": round(100 * bleu(own, references)[-1], 1)}
+    for first, second in (("on", "off"), ("on", "twin"), ("on", "no agreement"), ("another's", "off")):
         if first in scores and second in scores:
             found[f"{first} over {second}"] = shown(paired_bootstrap_interval(scores[first], scores[second]))
     return found
@@ -138,6 +115,7 @@ def main() -> None:
             recalled = recollections(memory, model, language, seen)
             said = {
                 "on": say(model, language, seen, recalled, decoding),
+                "no agreement": say(model, language, seen, recalled, dataclasses.replace(decoding, agreement=0.0)),
                 "off": say(model, language, seen, [NOTHING] * len(seen), decoding),
                 "another's": say(model, language, seen, [recalled[place] for place in other], decoding),
             }

@@ -13,7 +13,7 @@ import revln
 from tiny_bundle import make_tiny_bundle
 
 ROOT = Path(__file__).parents[1]
-HEAVY = ("matplotlib", "onnx", "pandas", "sentence_transformers", "torch", "transformers")
+HEAVY = ("llama_cpp", "matplotlib", "onnx", "openai", "pandas", "sentence_transformers", "torch", "transformers")
 PUBLIC = [
     "Answer",
     "Evidence",
@@ -25,6 +25,7 @@ PUBLIC = [
     "RevlnError",
     "SearchResult",
     "__version__",
+    "ask",
     "caption",
     "classify",
     "index",

@@ -3,12 +3,14 @@
 An image's vector is its mean colour (red, green, blue), a text's vector the sum of its colour words, so "red" is
 nearest to the reddest picture. Other words point along a fourth axis, which no image has. Three classes: a picture's
 logits are ten times its mean colour. A bundle may be wider, with zeros before the four axes, and weigh the colours. It
-may have a generator, see ``tiny_generator.py``.
+may have a generator, see ``tiny_generator.py``, whose facts on the card may be others: ``{"answers": False}`` is one
+that answers no questions.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,7 @@ def make_tiny_bundle(
     dim: int = DIM,
     weights: tuple[float, float, float] = (1, 1, 1),
     generator: bool = False,
+    facts: Mapping[str, object] | None = None,
 ) -> Path:
     """Writes the bundle into a new directory, which is returned."""
     directory.mkdir(parents=True)
@@ -56,12 +59,13 @@ def make_tiny_bundle(
         spoken = (GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZER)
         write_tiny_generator(*(directory / file for file in spoken))
         more += spoken
-    _card(directory, name, photo_side, dim, calibration, more, generator=generator)
+    spoken_facts = {**FACTS, **(facts or {})} if generator else None
+    _card(directory, name, photo_side, dim, calibration, more, spoken_facts)
     photo = directory / "photo.png"
     Image.new("RGB", (32, 32), (200, 40, 10)).save(photo)
     write_golden(BundleEncoder(Bundle(directory)), [photo], ["red", "a blue thing"], directory)
     photo.unlink()
-    card = _card(directory, name, photo_side, dim, calibration, [*more, "golden.npz"], generator=generator)
+    card = _card(directory, name, photo_side, dim, calibration, [*more, "golden.npz"], spoken_facts)
     assert card.id
     return directory
 
@@ -73,8 +77,7 @@ def _card(
     dim: int,
     calibration: BackgroundCalibration,
     more: list[str],
-    *,
-    generator: bool,
+    spoken: dict[str, object] | None,
 ) -> Card:
     names = ("vision.onnx", "text.onnx", "tokenizer.json", "classes.json", *more)
     files = {file: sha256_of(directory / file) for file in names}
@@ -88,7 +91,7 @@ def _card(
         text=TextInput(16),
         files=files,
         calibration=calibration.to_dict(),
-        generator={**FACTS, "towers": {tower: files[tower] for tower in (VISION, TEXT)}} if generator else {},
+        generator={**spoken, "towers": {tower: files[tower] for tower in (VISION, TEXT)}} if spoken else {},
     )
     card.write(directory)
     return card

@@ -1,9 +1,10 @@
 """The generator of the tiny bundle, whose sentences a person can predict.
 
-By itself it says "a red photo" or "一张红色照片", with the colour that is brightest in the photo. If the memory recalls
-something it says the text with the largest share instead, word for word. A text's share is the sum of its two
-likenesses s (where that is positive) against that of the others and 1 for none: s / (1 + all s). The weights of the
-evidence are these shares.
+By itself it says "a red photo" or "一张红色照片", with the colour that is brightest in the photo; asked whatever
+question, "red photo", since its words depend on the last token only. If the memory recalls something it says the text
+with the largest share instead, word for word; to a question as well, so that it repeats one that was taught with its
+answer. A text's share is the sum of its likenesses s (where that is positive) against that of the others and 1 for
+none: s / (1 + all s). The weights of the evidence are these shares.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import numpy as np
 from onnx import ModelProto, checker, numpy_helper, parser, save
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 
-from revln.text.special import END, SPECIAL, UNKNOWN, beginning
+from revln.text.special import ANSWER, END, SPECIAL, UNKNOWN, beginning
 
 LANGUAGES = ("en", "zh")
 WORDS = (
@@ -33,12 +34,14 @@ FACTS = {
     "layers": 1,
     "key_heads": 1,
     "head_width": 3,
+    "answers": True,
 }
 """What the card says of it, but for the towers."""
 
 _PATHS = {"<en>": ["<en> ▁a", "▁red|▁green|▁blue ▁photo", "▁photo </s>"],
           "<zh>": ["<zh> 一", "一 张", "红|绿|蓝 色", "色 照", "照 片", "片 </s>"]}  # fmt: skip
-_COLOURS = {"▁a": ("▁red", "▁green", "▁blue"), "张": ("红", "绿", "蓝")}  # said after these words
+_ENGLISH = ("▁red", "▁green", "▁blue")
+_COLOURS = {"▁a": _ENGLISH, ANSWER: _ENGLISH, "张": ("红", "绿", "蓝")}  # said after these tokens
 _LIKELY = 8.0  # logits
 _PULL = 12.0  # of what is copied
 
@@ -183,7 +186,8 @@ def write_tiny_generator(look: Path, say: Path, tokenizer: Path) -> None:
             naming[number[word], number[colour]] = 1
             names[channel, number[colour]] = _LIKELY
     asked = np.eye(count, dtype=np.float32)
-    asked[number[beginning("zh")]] = asked[first]  # texts begin alike in all languages
+    for token in (beginning("zh"), ANSWER):  # texts begin alike in all languages, and as answers
+        asked[number[token]] = asked[first]
     own = {"table": table, "naming": naming, "names": names, "asked": asked, "any": np.array([-1])}
     own |= {"pull": np.float32(_PULL), "axes0135": np.array([0, 1, 3, 5]), "twice_thrice": np.array([1, 2, 1, 1, 1, 3])}
     _save(say, _SAY, shared | own)

@@ -11,6 +11,7 @@
     ├── MemoryStoreError            a memory is missing, foreign, damaged or cannot be written
     │   └── MemoryLockedError       another writer holds the memory
     ├── TrainingError               a training run diverged, or its state cannot be written
+    ├── GeneratorError              a larger model that captions were to be written by fails; ``reason`` says how
     └── MissingExtraError           an optional extra is not installed
 
 Messages name the thing at fault and the way out, in the form "what is wrong: what to do".
@@ -22,6 +23,7 @@ __all__ = [
     "BundleError",
     "CaptionFileError",
     "ConfigError",
+    "GeneratorError",
     "ImageError",
     "InputError",
     "MemoryLockedError",
@@ -89,6 +91,20 @@ class MemoryLockedError(MemoryStoreError):
 
 class TrainingError(RevlnError):
     """A training run diverged, or its state cannot be written; its last checkpoint is kept."""
+
+
+class GeneratorError(RevlnError):
+    """A larger model that was to write captions or answers cannot be reached, refuses, or replies with rubbish.
+
+    Attributes:
+        reason: what is wrong and the way out.
+        lasting: whether it would fail on the next photo as well.
+        name: the photo that it failed on; empty while that is not known.
+    """
+
+    def __init__(self, reason: str, *, lasting: bool = False, name: str = "") -> None:
+        super().__init__(f"{name}: {reason}" if name else reason)
+        self.reason, self.lasting, self.name = reason, lasting, name
 
 
 class MissingExtraError(RevlnError):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from revln.types import Candidate, Embedding, ImageEncoding, Modality, Record, Skipped
+from revln.types import Candidate, Embedding, ImageEncoding, Modality, Record, Skipped, WriteReply, WriteRequest
 
 __all__ = [
     "Calibration",
@@ -20,6 +20,7 @@ __all__ = [
     "Speaker",
     "VectorMatches",
     "VectorSearch",
+    "Writer",
 ]
 
 RowIds = npt.NDArray[np.uint64]
@@ -105,6 +106,23 @@ class Speaker(Protocol):
 
     def say(self, ids: npt.NDArray[np.int64], past: Embedding | None = None) -> Said:
         """What follows the next tokens [m, t] of sentences; ``past`` is of what came before."""
+        ...
+
+
+class Writer(Protocol):
+    """A larger model that tells about photos, with what a memory recalls of them."""
+
+    @property
+    def looks(self) -> bool:
+        """Whether it looks at photos and cites records; one that does not is told what the bundle's generator sees."""
+        ...
+
+    def write(self, request: WriteRequest) -> WriteReply:
+        """Tells about one photo.
+
+        Raises:
+            GeneratorError: it fails.
+        """
         ...
 
 

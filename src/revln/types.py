@@ -35,6 +35,8 @@ __all__ = [
     "Sidecar",
     "Skipped",
     "Via",
+    "WriteReply",
+    "WriteRequest",
     "record_id",
 ]
 
@@ -411,6 +413,40 @@ class Answer:
             "none_weight": round(self.none_weight, 6),
             "evidence": [evidence.to_dict() for evidence in self.evidence],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class WriteRequest:
+    """What a writer is to tell about a photo: a caption, or the answer to a question.
+
+    Attributes:
+        language: of the caption or answer, such as ``en``; None for that of the question.
+        evidence: records that the memory recalls of it, the most alike first.
+        question: None where a caption is wanted.
+        photo: its JPEG; None for a writer that does not look.
+        described: what a bundle's own generator says of the photo; None for a writer that looks.
+    """
+
+    language: str | None
+    evidence: tuple[Hit, ...] = ()
+    question: str | None = None
+    photo: bytes | None = field(default=None, repr=False)
+    described: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WriteReply:
+    """What a writer tells.
+
+    Attributes:
+        text: the caption or answer; None when it does not know.
+        cited: ids of the records that it rests on, each one of the evidence.
+        sure: probability that it is right; None when it does not say.
+    """
+
+    text: str | None
+    cited: tuple[str, ...] = ()
+    sure: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

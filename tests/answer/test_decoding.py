@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from revln.answer import Decoding, decode, follow
+from revln.answer import Decoding, alternatives, decode, follow
 from revln.errors import QueryError
 
 FIRST, END, A, B, C = range(5)
@@ -113,7 +113,7 @@ def test_the_length_penalty_says_what_a_longer_sentence_is_worth() -> None:
 def test_what_ends_takes_no_place_of_what_goes_on() -> None:
     likely = {END: 0.6, C: 0.4}
     tell = by_last({FIRST: {A: 0.51, B: 0.49}, A: likely, B: likely, C: {END: 1.0}})
-    assert decode(Table(tell), begun(1), Decoding(beams=2))[0].ids == (A, C)
+    assert decode(Table(tell), begun(1), Decoding(beams=2, length_penalty=1.0))[0].ids == (A, C)
 
 
 @pytest.mark.parametrize("penalty", [0.0, 1.0])
@@ -231,7 +231,7 @@ def test_what_is_drawn_is_told_with_its_own_probability() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"most": 0}, "0 tokens in 4 beams: ask for at least one of each"),
+        ({"most": 0}, "0 tokens in 5 beams: ask for at least one of each"),
         ({"beams": 0}, "25 tokens in 0 beams"),
         ({"beams": 1, "nucleus": 1.5}, "nucleus 1.5 and temperature 1.0"),
         ({"beams": 1, "nucleus": -0.1}, "nucleus -0.1"),
@@ -252,3 +252,14 @@ def test_a_sentence_goes_on_from_its_prompt(beams: int) -> None:
     sentences = decode(speaker, np.array([[FIRST, A, B], [FIRST, B, C]]), decoding)
     assert [sentence.ids for sentence in sentences] == [(C,), ()]
     assert sentences[0].log_probabilities == pytest.approx([0.0, 0.0])
+
+
+def test_alternatives_are_all_that_was_found() -> None:
+    """The best first; with one beam there is one."""
+    speaker, decoding = Table(GARDEN_PATH), Decoding(beams=3, length_penalty=1.0)
+    (found,) = alternatives(speaker, begun(1), decoding)
+    scores = [sentence.score(1.0) for sentence in found]
+    assert len({sentence.ids for sentence in found}) == len(found) > 2
+    assert scores == sorted(scores, reverse=True)
+    assert found[0].ids == decode(speaker, begun(1), decoding)[0].ids
+    assert len(alternatives(speaker, begun(1), Decoding(beams=1))[0]) == 1

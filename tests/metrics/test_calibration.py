@@ -34,6 +34,30 @@ def test_both_classes_weigh_the_same_whatever_their_numbers() -> None:
     assert abs(alike) < 0.5
 
 
+def test_unbalanced_probabilities_are_those_of_a_case_like_these() -> None:
+    # At the score 0 one of ten is right, at the score 1 three of four; as many wrong as right would be others.
+    right, wrong = np.repeat([0.0, 1.0], [200, 1500]), np.repeat([0.0, 1.0], [1800, 500])
+    for balanced, shares in ((False, (0.1, 0.75)), (True, (20 / 153, 69 / 86))):
+        slope, intercept = fit_line(right, wrong, balanced=balanced)
+        assert sigmoid(np.array([intercept, slope + intercept])) == pytest.approx(shares, abs=2e-3)
+    assert fit_line(right, wrong) == fit_line(right, wrong, balanced=True)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.9])
+def test_unbalanced_scores_that_are_no_help_give_the_share_of_what_is_right(share: float) -> None:
+    scores = np.random.default_rng(3).normal(size=5000)
+    right = np.arange(5000) < share * 5000
+    slope, intercept = fit_line(scores[right], scores[~right], balanced=False)
+    assert sigmoid(slope * scores + intercept).mean() == pytest.approx(share, abs=2e-3)
+    assert sigmoid(np.array([intercept]))[0] == pytest.approx(share, abs=0.02)
+
+
+def test_numbers_make_no_difference_to_an_unbalanced_fit_of_as_many() -> None:
+    random = np.random.default_rng(4)
+    positives, negatives = random.normal(1.0, 1.0, 500), random.normal(-1.0, 1.0, 500)
+    assert fit_line(positives, negatives, balanced=False) == pytest.approx(fit_line(positives, negatives))
+
+
 @pytest.mark.parametrize("far", [0.0, 50.0, -50.0])
 def test_a_better_score_is_never_a_smaller_probability(far: float) -> None:
     # Scores that mislead: what belongs together has the lower ones.

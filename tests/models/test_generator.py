@@ -255,3 +255,11 @@ def test_a_tokenizer_that_knows_no_end_is_told_by_name(copy: Path, change: Calla
     change("files", **{FILES[2]: sha256_of(copy / FILES[2])})
     with pytest.raises(BundleError, match=r"generator-tokenizer\.json: has no </s>"):
         _ = BundleGenerator(Bundle(copy)).end
+
+
+def test_what_a_user_writes_is_text(generator: BundleGenerator) -> None:
+    """Names of special tokens in it end no question and begin no answer."""
+    special = {generator.end, *generator.question("")}
+    for text in ("what is it? <answer> red", "a dog </s> on the wall", "<ask>"):
+        assert not special & set(generator.encode([text])[0])
+        assert generator.question(text).count(generator.question("")[1]) == 1

@@ -155,3 +155,22 @@ def test_a_question_brings_up_what_is_said_about_it(table: RecordTable, make_pho
     found = recalled(table, k=2, weights=(1.0, 1.0, 2.0), question=question)
     assert (found.hits[0].record.uri, found.texts[0]) == ("/ada", "what is its name? Ada")
     assert found.likenesses == pytest.approx(np.array([[0.3, 0, 1], [0.9, 0.8, -0.6]]), abs=1e-6)
+
+
+def test_what_is_said_around(table: RecordTable, make_photo: MakePhoto) -> None:
+    """Every text of the nearest pictures in the language, else in any; labels where nothing is said; no questions."""
+    table.upsert([
+        make_photo("/a", at(0.9), texts={"a dog": at(0.1), "dogs": at(0.0), "一只狗": at(0.2)}),
+        make_photo("/b", at(0.95), texts={"雪": at(0.1)}), make_photo("/c", at(0.5), label="0.3"),
+        make_photo("/d", at(0.99), "qa", texts={"what is it? Ada": at(0.1)}),
+        make_photo("note", None, "text", texts={"a note": at(0.9)}),
+    ])  # fmt: skip
+    assert recalled(table, k=1).around == ("雪", "a dog", "dogs", "0.3")
+    assert recalled(table, k=1, language="zh").around == ("雪", "一只狗", "0.3")
+
+
+def test_no_more_than_twenty_are_around(table: RecordTable, make_photo: MakePhoto) -> None:
+    table.upsert(
+        [make_photo(f"/{number}", at(0.9 - number / 100), texts={f"{number}": at(0.1)}) for number in range(40)]
+    )
+    assert recalled(table, k=8).around == tuple(map(str, range(20)))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from revln.answer.agreement import most_agreeing
 from revln.answer.classify import ClassificationSources, LabelSet, Neighbours, decide, fuse
 from revln.answer.confidence import certainty, log_odds
-from revln.answer.decoding import Decoding, Sentence, decode, follow
+from revln.answer.decoding import Decoding, Sentence, alternatives, decode, follow
 from revln.answer.evidence import rests_on
 from revln.answer.reranking import reranked
+from revln.answer.unknown import dont_know
 
 __all__ = [
     "ClassificationSources",
@@ -14,12 +16,15 @@ __all__ = [
     "LabelSet",
     "Neighbours",
     "Sentence",
+    "alternatives",
     "certainty",
     "decide",
     "decode",
+    "dont_know",
     "follow",
     "fuse",
     "log_odds",
+    "most_agreeing",
     "reranked",
     "rests_on",
 ]

@@ -12,7 +12,7 @@ from revln.errors import QueryError
 from revln.protocols import Speaker
 from revln.types import Embedding
 
-__all__ = ["Decoding", "Sentence", "decode", "follow"]
+__all__ = ["Decoding", "Sentence", "alternatives", "decode", "follow"]
 
 Ids = npt.NDArray[np.int64]
 
@@ -26,6 +26,8 @@ class Decoding:
         beams: sentences that are kept in the running; 1 is greedy.
         length_penalty: power of the length by which log-probabilities are divided; larger prefers longer ones (Wu et
             al., arXiv 1609.08144, section 7, in the form that is usual now).
+        agreement: weight of how well a sentence agrees with what is said of like images, where that is known, in
+            choosing among those that beam search finds; see ``most_agreeing``.
         nucleus: draw among the likeliest tokens that together have this probability (Holtzman et al., ICLR 2020,
             arXiv 1904.09751); 0 takes the likeliest.
         temperature: of that.
@@ -33,8 +35,9 @@ class Decoding:
     """
 
     most: int = 25
-    beams: int = 4
-    length_penalty: float = 1.0
+    beams: int = 5
+    length_penalty: float = 0.7
+    agreement: float = 4.0
     nucleus: float = 0.0
     temperature: float = 1.0
     seed: int = 0
@@ -67,6 +70,11 @@ class Sentence:
     log_probabilities: tuple[float, ...]
     looked: Embedding
 
+    def score(self, length_penalty: float) -> float:
+        """Log-probability, divided by that power of the length."""
+        length: float = max(len(self.log_probabilities), 1) ** length_penalty
+        return float(np.sum(self.log_probabilities)) / length
+
     @property
     def likelihood(self) -> float:
         """Geometric mean of the tokens' probabilities."""
@@ -79,8 +87,8 @@ class _Ended:
 
     found: list[tuple[float, Sentence]] = field(default_factory=list)
 
-    def best(self) -> Sentence:
-        return max(self.found, key=lambda pair: pair[0])[1]
+    def best_first(self) -> list[Sentence]:
+        return [sentence for _, sentence in sorted(self.found, key=lambda pair: -pair[0])]
 
 
 def follow(speaker: Speaker, prompt: Sequence[int], decoding: Decoding) -> Iterator[tuple[int, float, Embedding]]:
@@ -99,7 +107,18 @@ def follow(speaker: Speaker, prompt: Sequence[int], decoding: Decoding) -> Itera
 
 
 def decode(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[Sentence]:
-    """A sentence of each row: the likeliest that beam search finds, or with one beam as ``follow`` says it.
+    """A sentence of each row: the best that beam search finds, or with one beam as ``follow`` says it.
+
+    Args:
+        speaker: what speaks, about as many things at once as there are rows.
+        prompts: tokens [rows, t] that the sentences begin with.
+        decoding: how they are found.
+    """
+    return [found[0] for found in alternatives(speaker, prompts, decoding)]
+
+
+def alternatives(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[list[Sentence]]:
+    """All sentences of each row that beam search finds, the best first; with one beam the one that ``follow`` says.
 
     Args:
         speaker: what speaks, about as many things at once as there are rows.
@@ -116,7 +135,7 @@ def decode(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[Sentence]
         length = said.index(speaker.end) + 1 if speaker.end in said else len(said)
         ids = tuple(token for token in said[:length] if token != speaker.end)
         told = tuple(log_probabilities[row, :length].tolist())
-        sentences.append(Sentence(ids, told, looked[row, :length].mean(axis=0)))
+        sentences.append([Sentence(ids, told, looked[row, :length].mean(axis=0))])
     return sentences
 
 
@@ -138,7 +157,7 @@ def _steps(speaker: Speaker, prompts: Ids, decoding: Decoding) -> Iterator[tuple
             return
 
 
-def _beam_search(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[Sentence]:
+def _beam_search(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[list[Sentence]]:
     rows, beams = len(prompts), decoding.beams
     given, past = np.repeat(prompts, beams, axis=0), None
     ids = np.zeros((rows * beams, 0), np.int64)
@@ -181,7 +200,7 @@ def _beam_search(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[Sen
             mean = np.divide(looked[here], length, dtype=np.float32)
             sentence = Sentence(tuple(ids[here].tolist()), tuple(told[here]), mean)
             own.found.append((totals[here] / length**decoding.length_penalty, sentence))
-    return [own.best() for own in ended]
+    return [own.best_first() for own in ended]
 
 
 def _continued(

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from revln._version import __version__
-from revln.cli import ask, caption, classify, data, demo, doctor, evaluate, index, memory, model, search, serve
+from revln.cli import ask, caption, classify, data, demo, doctor, evaluate, index, mcp, memory, model, search, serve
 from revln.cli.command import DEBUG, examples_text
 from revln.cli.output import say
 from revln.cli.root import RootGroup
@@ -53,6 +53,7 @@ classify.classify.add_to(app)
 caption.caption.add_to(app)
 ask.ask.add_to(app)
 serve.serve.add_to(app)
+mcp.mcp.add_to(app)
 app.add_typer(memory.app, name="memory")
 app.add_typer(model.app, name="model")
 app.add_typer(evaluate.app, name="eval")

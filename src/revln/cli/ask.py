@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,7 @@ import typer
 
 from revln.cli.command import Reply, command
 from revln.cli.opening import memory_if_any
-from revln.cli.options import ExcludeSelf, MemoryPath, ModelName, NoMemory, RecalledCount
+from revln.cli.options import ExcludeSelf, GeneratorName, MemoryPath, ModelName, NoMemory, RecalledCount
 from revln.cli.photo_answers import answer_about_photos
 from revln.config import ABSTAIN_BELOW, RECALLED
 
@@ -35,6 +36,7 @@ def ask(
         float,
         typer.Option("--threshold", metavar="P", help="Say that it is unknown below this confidence; 0: never."),
     ] = ABSTAIN_BELOW,
+    generator: GeneratorName = None,
     memory: MemoryPath = None,
     model: ModelName = None,
 ) -> Reply:
@@ -43,7 +45,7 @@ def ask(
     Looks at the photo and at what the memory recalls of it and of the question, and lists the records that the answer
     rests on. Says "I don't know" when it is not sure enough.
     """
-    if Path(question).suffix and Path(question).is_file():
+    if Path(question).suffix and os.path.isfile(question):  # noqa: PTH113 - false where a name cannot be that long
         raise typer.BadParameter(
             f"{question} is a file: give one photo, then the question in quotation marks", param_hint="QUESTION"
         )
@@ -58,6 +60,7 @@ def ask(
         k=k,
         exclude_self=exclude_self,
         threshold=threshold,
+        generator=generator,
     )
     return answer_about_photos("Answering", answer, _show)
 

@@ -12,6 +12,7 @@ from revln.cli.command import Reply, command
 from revln.cli.opening import memory_if_any
 from revln.cli.options import (
     ExcludeSelf,
+    GeneratorName,
     LanguageName,
     MemoryPath,
     ModelName,
@@ -38,11 +39,12 @@ def caption(
     k: RecalledCount = RECALLED,
     no_memory: NoMemory = False,
     exclude_self: ExcludeSelf = False,
-    beams: Annotated[int, typer.Option("--beams", metavar="N", help="Width of the search for the best sentence.")] = 4,
+    beams: Annotated[int, typer.Option("--beams", metavar="N", help="Width of the search for the best sentence.")] = 5,
     nucleus: Annotated[
         float, typer.Option("--nucleus", metavar="P", help="Draw words among the likeliest of this share; 0: do not.")
     ] = 0.0,
     seed: Annotated[int, typer.Option("--seed", metavar="N", help="For --nucleus.")] = 0,
+    generator: GeneratorName = None,
     memory: MemoryPath = None,
     model: ModelName = None,
 ) -> Reply:
@@ -64,6 +66,7 @@ def caption(
         lang=language,
         exclude_self=exclude_self,
         decoding=decoding,
+        generator=generator,
     )
     return answer_about_photos("Describing", ask, _show)
 

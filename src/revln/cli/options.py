@@ -12,6 +12,7 @@ __all__ = [
     "CaptionsPath",
     "EvidenceCount",
     "ExcludeSelf",
+    "GeneratorName",
     "KindName",
     "Labels",
     "LanguageName",
@@ -87,6 +88,14 @@ RecalledCount = Annotated[
 NoMemory = Annotated[bool, typer.Option("--no-memory", help="Rest on the photo alone.")]
 ExcludeSelf = Annotated[
     bool, typer.Option("--exclude-self", help="Leave out what the memory holds of the photo itself.")
+]
+GeneratorName = Annotated[
+    str | None,
+    typer.Option(
+        "--generator",
+        metavar="NAME",
+        help="A larger model writes: openai:MODEL, which is sent the photo and what is recalled, or smollm2, here.",
+    ),
 ]
 LanguageName = Annotated[
     str | None, typer.Option("--lang", metavar="CODE", help="Language, en or zh; the model's first if not given.")

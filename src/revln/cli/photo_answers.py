@@ -9,7 +9,7 @@ from revln.cli.command import Reply
 from revln.cli.output import note, plain, progress_bar
 
 if TYPE_CHECKING:
-    from revln.errors import ImageError
+    from revln.errors import GeneratorError, ImageError
     from revln.types import Answer
 
 __all__ = ["answer_about_photos"]
@@ -18,14 +18,14 @@ __all__ = ["answer_about_photos"]
 def answer_about_photos(
     title: str, ask: Callable[..., Iterator[Answer]], show: Callable[[list[Answer]], None]
 ) -> Reply:
-    """Asks, and names the photos that cannot be read; the command fails by them when it is done with the others.
+    """Asks, and names the photos that cannot be read or answered about; by them the command fails, when all is done.
 
     Args:
         title: of the progress bar.
         ask: gives the answers; takes ``progress`` and ``unreadable`` as ``revln.pipeline.classify_all`` does.
         show: prints them for people.
     """
-    unreadable: list[ImageError] = []
+    unreadable: list[ImageError | GeneratorError] = []
     with progress_bar(title, "photos") as progress:
         answers = list(ask(progress=progress, unreadable=unreadable.append))
     for error in unreadable:

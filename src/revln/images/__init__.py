@@ -4,6 +4,7 @@ from revln.images.color import to_rgb
 from revln.images.decode import PIXEL_LIMIT, Decoded, decode_image, open_image
 from revln.images.files import os_reason
 from revln.images.formats import IMAGE_SUFFIXES
+from revln.images.jpeg import encode_jpeg
 from revln.images.metadata import read_meta
 from revln.images.photo import LoadedPhoto, content_hash, load_photo
 from revln.images.thumbs import THUMB_SIDE, decode_thumb, encode_thumb
@@ -19,6 +20,7 @@ __all__ = [
     "content_hash",
     "decode_image",
     "decode_thumb",
+    "encode_jpeg",
     "encode_thumb",
     "load_photo",
     "open_image",

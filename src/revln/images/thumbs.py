@@ -8,7 +8,7 @@ from PIL import Image
 
 from revln.images.decode import decode_image
 
-__all__ = ["THUMB_SIDE", "decode_thumb", "encode_thumb"]
+__all__ = ["THUMB_SIDE", "decode_thumb", "encode_thumb", "shrunk"]
 
 THUMB_SIDE = 256
 """Longest side of a thumbnail, in pixels."""
@@ -20,13 +20,17 @@ _METHOD = 0
 
 def encode_thumb(image: Image.Image, side: int = THUMB_SIDE) -> bytes:
     """WebP bytes of an RGB image whose longest side is at most ``side``; never enlarged, and without metadata."""
-    scale = min(1.0, side / max(image.size))
-    width, height = (max(1, round(length * scale)) for length in image.size)
-    small = image.resize((width, height), Image.Resampling.HAMMING, reducing_gap=2.0) if scale < 1.0 else image
     stream = BytesIO()
     # An empty profile, else Pillow would copy that of the photo into each thumbnail.
-    small.save(stream, "WEBP", quality=_QUALITY, method=_METHOD, icc_profile=b"", exif=b"", xmp=b"")
+    shrunk(image, side).save(stream, "WEBP", quality=_QUALITY, method=_METHOD, icc_profile=b"", exif=b"", xmp=b"")
     return stream.getvalue()
+
+
+def shrunk(image: Image.Image, side: int) -> Image.Image:
+    """An image whose longest side is at most ``side``: itself where it is."""
+    scale = min(1.0, side / max(image.size))
+    width, height = (max(1, round(length * scale)) for length in image.size)
+    return image.resize((width, height), Image.Resampling.HAMMING, reducing_gap=2.0) if scale < 1.0 else image
 
 
 def decode_thumb(data: bytes) -> Image.Image:

@@ -9,7 +9,7 @@ from revln.models.encoder import BundleEncoder
 from revln.models.generator import BundleGenerator
 from revln.models.importing import import_bundle
 from revln.models.memory_calibration import MemoryCalibration
-from revln.models.model import ImageLike, Model, load_model
+from revln.models.model import ImageLike, Model, load_model, open_rgb
 from revln.models.parallel import cores, map_ordered
 from revln.models.registry import find_bundle, keep_bundle, list_bundles, open_bundle
 
@@ -30,4 +30,5 @@ __all__ = [
     "load_model",
     "map_ordered",
     "open_bundle",
+    "open_rgb",
 ]

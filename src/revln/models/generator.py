@@ -142,7 +142,9 @@ class BundleGenerator:
 
     @cached_property
     def _tokenizer(self) -> Tokenizer:
-        return open_tokenizer(self.bundle.file(GENERATOR_TOKENIZER), "export the bundle again")
+        tokenizer = open_tokenizer(self.bundle.file(GENERATOR_TOKENIZER), "export the bundle again")
+        tokenizer.encode_special_tokens = True  # in what a user writes, "</s>" is text
+        return tokenizer
 
     def beginning(self, language: str) -> int:
         """The token that sentences in a language begin with."""

@@ -21,7 +21,7 @@ from revln.models.registry import open_bundle
 from revln.models.verification import verify_bundle
 from revln.types import Embedding, ImageEncoding
 
-__all__ = ["ImageLike", "Model", "load_model"]
+__all__ = ["ImageLike", "Model", "load_model", "open_rgb"]
 
 ImageLike = str | Path | Image.Image | npt.NDArray[np.uint8]
 _TEXTS = 64  # at once on a core
@@ -143,11 +143,21 @@ class Model:
             return error
 
     def _look_at(self, image: ImageLike) -> ImageEncoding:
-        if isinstance(image, str | Path):
-            rgb = open_image(image, min_side=self.encoder.transform.min_side)
-        else:
-            rgb = _rgb(image)
+        rgb = open_rgb(image, self.encoder.transform.min_side)
         return self.encoder.encode_pixels(self.encoder.transform(rgb)[None])
+
+
+def open_rgb(image: ImageLike, min_side: int | None = None) -> Image.Image:
+    """An image upright and in RGB.
+
+    Args:
+        image: a file, PIL image or RGB array.
+        min_side: lets a JPEG be decoded at a reduced scale that keeps both sides at least this long.
+
+    Raises:
+        ImageError: it cannot be read.
+    """
+    return open_image(image, min_side=min_side) if isinstance(image, str | Path) else _rgb(image)
 
 
 def _rgb(image: Image.Image | npt.NDArray[np.uint8]) -> Image.Image:

@@ -9,20 +9,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-from revln.answer import Decoding, certainty
+from revln.answer import Decoding, certainty, dont_know
 from revln.config import ABSTAIN_BELOW, RECALLED
-from revln.errors import BundleError, ImageError, QueryError
+from revln.errors import BundleError, QueryError
 from revln.models import ImageLike, Model
+from revln.pipeline.captioning import Captioner
 from revln.pipeline.looking import look_at_all, model_to_ask
 from revln.pipeline.memory import Memory
 from revln.pipeline.telling import Teller, Told
+from revln.pipeline.writing import Own, OwnWords, Scribe, Unanswered
+from revln.protocols import Writer
 from revln.text import dominant_script, written_in
 from revln.types import Answer, ImageEncoding
 
 __all__ = ["Asked", "Asker", "ask", "ask_all"]
 
 _LONGEST = 300  # characters
-_DONT_KNOW = {"en": "I don't know", "zh": "我不知道"}
 _TOGETHER = 16  # questions that are answered at once
 
 
@@ -66,8 +68,7 @@ class Asker:
         threshold: float = ABSTAIN_BELOW,
         decoding: Decoding | None = None,
     ) -> None:
-        if not 0 <= threshold <= 1:
-            raise QueryError(f"threshold {threshold}: give a probability from 0 to 1")
+        _check_threshold(threshold)
         self._model, self._teller = model, Teller(model, memory, k=k, exclude_self=exclude_self)
         if not self._teller.generator.answers:
             raise BundleError(
@@ -82,10 +83,7 @@ class Asker:
         Raises:
             QueryError: the question is empty or too long, or in none of the model's languages.
         """
-        if not question.strip():
-            raise QueryError("the question is empty: ask something about the photo")
-        if len(question) > _LONGEST:
-            raise QueryError(f"a question of {len(question):,} characters: ask in at most {_LONGEST}")
+        _check_question(question)
         languages = self._teller.generator.languages
         if dominant_script(question) is None:
             return languages[0]
@@ -124,6 +122,21 @@ class Asker:
             for place, (one, language) in enumerate(zip(asked, languages, strict=True))
         ]
 
+    def follow(self, asked: Asked) -> Iterator[Answer]:
+        """The answer to one question as it grows token by token; the last is the whole.
+
+        It takes the likeliest token each time, so it may be another than ``answer`` finds.
+
+        Raises:
+            QueryError: see ``language_of``.
+        """
+        language = self.language_of(asked.question)
+        (vector,) = self._model.encode_texts([asked.question])
+        recalled = self._teller.recall(asked.uri, asked.seen, language, vector)
+        prompt = self._teller.generator.question(asked.question)
+        for told in self._teller.follow(asked.seen, recalled, prompt, self._decoding):
+            yield self._answer(asked, language, told)
+
     def _answer(self, asked: Asked, language: str, told: Told) -> Answer:
         generator = self._teller.generator
         sure = certainty(told.sentence, generator.answer_confidence)
@@ -131,7 +144,7 @@ class Asker:
         abstained = sure < self._threshold or not text
         return Answer(
             asked.uri,
-            _DONT_KNOW.get(language, _DONT_KNOW["en"]) if abstained else text,
+            dont_know(language) if abstained else text,
             sure,
             abstained,
             told.evidence,
@@ -150,6 +163,7 @@ def ask(
     k: int = RECALLED,
     exclude_self: bool = False,
     threshold: float = ABSTAIN_BELOW,
+    generator: str | Writer | None = None,
 ) -> Answer:
     """The answer to a question about an image, with the records that it rests on.
 
@@ -161,14 +175,25 @@ def ask(
         k: records to recall.
         exclude_self: leave out records of the photo itself.
         threshold: confidence below which it says that it does not know.
+        generator: a larger model that answers instead of the model's own generator: ``openai:MODEL``, ``smollm2``, or
+            one's own.
 
     Raises:
         ImageError: the image cannot be read.
         BundleError: the model answers no questions.
         QueryError: the question is empty, too long, or in a language that the model does not read.
+        GeneratorError: the larger model fails.
     """
     return next(
-        ask_all([(image, question)], memory=memory, model=model, k=k, exclude_self=exclude_self, threshold=threshold)
+        ask_all(
+            [(image, question)],
+            memory=memory,
+            model=model,
+            k=k,
+            exclude_self=exclude_self,
+            threshold=threshold,
+            generator=generator,
+        )
     )
 
 
@@ -180,24 +205,31 @@ def ask_all(
     k: int = RECALLED,
     exclude_self: bool = False,
     threshold: float = ABSTAIN_BELOW,
+    generator: str | Writer | None = None,
     progress: Callable[[int, int], None] | None = None,
-    unreadable: Callable[[ImageError], None] | None = None,
+    unreadable: Callable[[Unanswered], None] | None = None,
 ) -> Iterator[Answer]:
     """``ask`` for many questions, in order; an image that is asked about several times in turn is read once.
 
-    ``unreadable`` is called for each image that cannot be read, whose questions are then left out; without it, that is
-    raised.
+    ``unreadable`` is called for each image that cannot be read, whose questions are then left out, and for each
+    question that a larger model fails on; without it, that is raised.
     """
     used = model_to_ask(memory, model)
+    grouped = _grouped(pairs)
+    if generator is not None:
+        _check_threshold(threshold)
+        for _, question in pairs:
+            _check_question(question)
+
+        def own() -> Own:
+            return _own(used, memory, k, exclude_self)
+
+        scribe = Scribe(used, memory, generator, own, k=k, exclude_self=exclude_self, threshold=threshold)
+        yield from scribe.write_all(grouped, progress, unreadable)
+        return
     asker = Asker(used, memory, k=k, exclude_self=exclude_self, threshold=threshold)
     for _, question in pairs:
         asker.language_of(question)  # before any photo is read
-    grouped: list[tuple[ImageLike, list[str]]] = []
-    for image, question in pairs:
-        if grouped and _are_same(grouped[-1][0], image):
-            grouped[-1][1].append(question)
-        else:
-            grouped.append((image, [question]))
     waiting: list[Asked] = []
     seen_all = look_at_all([image for image, _ in grouped], used, unreadable)
     for done, ((_, questions), seen) in enumerate(zip(grouped, seen_all, strict=True), start=1):
@@ -208,6 +240,43 @@ def ask_all(
             waiting = []
         if progress is not None:
             progress(done, len(grouped))
+
+
+def _own(model: Model, memory: Memory | None, k: int, exclude_self: bool) -> Own:
+    captioner = Captioner(model, memory, k=k, exclude_self=exclude_self)
+    answers = model.generator is not None and model.generator.answers
+    asker = Asker(model, memory, k=k, exclude_self=exclude_self) if answers else None
+
+    def words(uri: str, seen: ImageEncoding, question: str | None) -> OwnWords:
+        (described,) = captioner.caption([(uri, seen)])
+        if asker is None or question is None:
+            return OwnWords(described.text, described)
+        return OwnWords(described.text, asker.answer([Asked(uri, seen, question)])[0])
+
+    return words
+
+
+def _check_threshold(threshold: float) -> None:
+    if not 0 <= threshold <= 1:
+        raise QueryError(f"threshold {threshold}: give a probability from 0 to 1")
+
+
+def _check_question(question: str) -> None:
+    if not question.strip():
+        raise QueryError("the question is empty: ask something about the photo")
+    if len(question) > _LONGEST:
+        raise QueryError(f"a question of {len(question):,} characters: ask in at most {_LONGEST}")
+
+
+def _grouped(pairs: Sequence[tuple[ImageLike, str]]) -> list[tuple[ImageLike, list[str]]]:
+    """Each image once with its questions, where it is asked about several times in turn."""
+    grouped: list[tuple[ImageLike, list[str]]] = []
+    for image, question in pairs:
+        if grouped and _are_same(grouped[-1][0], image):
+            grouped[-1][1].append(question)
+        else:
+            grouped.append((image, [question]))
+    return grouped
 
 
 def _are_same(one: ImageLike, other: ImageLike) -> bool:

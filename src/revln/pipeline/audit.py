@@ -121,7 +121,7 @@ def audit_file(snapshot: Snapshot, file: Path) -> AuditReport:
 def standing_of(
     report: AuditReport, searcher: Searcher, query: QueryVector | None, text: str | None, where: str | None
 ) -> AuditReport:
-    """The report with how the file's first record fares in a search.
+    """The report with how the file's record fares in a search: its first as a photo, else its first.
 
     Args:
         report: of ``audit_file``.
@@ -135,7 +135,7 @@ def standing_of(
     """
     if not report.records:
         return report
-    record = report.records[0]
+    record = next((found for found in report.records if found.kind in PHOTO_KINDS), report.records[0])
     own = f"id = {sql_string(record.id)}"
     left_out = [f"--kind: it is of the kind {record.kind}"] if record.kind not in PHOTO_KINDS else []
     if where is not None and not len(searcher.view.row_ids(f"{own} AND ({compile_where(where)})")):

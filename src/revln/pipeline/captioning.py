@@ -10,12 +10,14 @@ import numpy as np
 
 from revln.answer import Decoding
 from revln.config import RECALLED
-from revln.errors import ImageError, QueryError
+from revln.errors import QueryError
 from revln.models import ImageLike, Model
 from revln.pipeline.looking import look_at_all, model_to_ask
 from revln.pipeline.memory import Memory
 from revln.pipeline.telling import Teller, Told
-from revln.text import as_sentence
+from revln.pipeline.writing import Own, OwnWords, Scribe, Unanswered
+from revln.protocols import Writer
+from revln.text import as_sentence, without_stop
 from revln.types import Answer, ImageEncoding
 
 __all__ = ["Captioner", "caption", "caption_all"]
@@ -63,8 +65,22 @@ class Captioner:
         """Captions of encoded images, each given with its name."""
         recalled = [self._teller.recall(uri, encoding, self.language) for uri, encoding in seen]
         prompts = np.full((len(seen), 1), self._teller.generator.beginning(self.language))
-        told = self._teller.tell([encoding for _, encoding in seen], recalled, prompts, self._decoding)
+        told = self._teller.tell([encoding for _, encoding in seen], recalled, prompts, self._decoding, self.language)
         return [self._answer(uri, own) for (uri, _), own in zip(seen, told, strict=True)]
+
+    def follow(self, uri: str, seen: ImageEncoding) -> Iterator[Answer]:
+        """The caption of one image as it grows token by token; the last is the whole.
+
+        It takes the likeliest token each time, so it may be another than ``caption`` finds.
+        """
+        recalled = self._teller.recall(uri, seen, self.language)
+        prompt = [self._teller.generator.beginning(self.language)]
+        answer: Answer | None = None
+        for told in self._teller.follow(seen, recalled, prompt, self._decoding):
+            answer = self._answer(uri, told)
+            yield dataclasses.replace(answer, text=without_stop(answer.text))
+        if answer is not None:
+            yield answer
 
     def _answer(self, uri: str, told: Told) -> Answer:
         text = as_sentence(self._teller.generator.decode(told.sentence.ids), self.language)
@@ -87,6 +103,7 @@ def caption(
     lang: str | None = None,
     exclude_self: bool = False,
     decoding: Decoding | None = None,
+    generator: str | Writer | None = None,
 ) -> Answer:
     """A sentence about one image, with the records that it rests on.
 
@@ -98,14 +115,26 @@ def caption(
         lang: language of the caption, such as ``en`` or ``zh``.
         exclude_self: leave out records of the photo itself.
         decoding: how sentences are found.
+        generator: a larger model that writes instead of the model's own generator: ``openai:MODEL``, ``smollm2``, or
+            one's own.
 
     Raises:
         ImageError: the image cannot be read.
         BundleError: the model has no generator.
         QueryError: it does not speak the language.
+        GeneratorError: the larger model fails.
     """
     return next(
-        caption_all([image], memory=memory, model=model, k=k, lang=lang, exclude_self=exclude_self, decoding=decoding)
+        caption_all(
+            [image],
+            memory=memory,
+            model=model,
+            k=k,
+            lang=lang,
+            exclude_self=exclude_self,
+            decoding=decoding,
+            generator=generator,
+        )
     )
 
 
@@ -118,15 +147,25 @@ def caption_all(
     lang: str | None = None,
     exclude_self: bool = False,
     decoding: Decoding | None = None,
+    generator: str | Writer | None = None,
     progress: Callable[[int, int], None] | None = None,
-    unreadable: Callable[[ImageError], None] | None = None,
+    unreadable: Callable[[Unanswered], None] | None = None,
 ) -> Iterator[Answer]:
     """``caption`` for many images, in order, on all cores.
 
-    ``unreadable`` is called for each image that cannot be read, which is then left out; without it, that is raised.
+    ``unreadable`` is called for each image that cannot be read, or that a larger model fails on, which is then left
+    out; without it, that is raised.
     """
     used = model_to_ask(memory, model)
-    captioner = Captioner(used, memory, k=k, language=lang, exclude_self=exclude_self, decoding=decoding)
+
+    def make() -> Captioner:
+        return Captioner(used, memory, k=k, language=lang, exclude_self=exclude_self, decoding=decoding)
+
+    if generator is not None:
+        scribe = Scribe(used, memory, generator, lambda: _own(make()), k=k, language=lang, exclude_self=exclude_self)
+        yield from scribe.write_all([(image, [None]) for image in images], progress, unreadable)
+        return
+    captioner = make()
     waiting: list[tuple[str, ImageEncoding]] = []
     for done, seen in enumerate(look_at_all(images, used, unreadable), start=1):
         if seen is not None:
@@ -136,3 +175,11 @@ def caption_all(
             waiting = []
         if progress is not None:
             progress(done, len(images))
+
+
+def _own(captioner: Captioner) -> Own:
+    def words(uri: str, seen: ImageEncoding, question: str | None) -> OwnWords:
+        (answer,) = captioner.caption([(uri, seen)])
+        return OwnWords(answer.text, answer)
+
+    return words

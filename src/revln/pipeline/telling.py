@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
-from revln.answer import Decoding, Sentence, decode, rests_on
+from revln.answer import Decoding, Sentence, alternatives, follow, most_agreeing, rests_on
 from revln.config import RECALLED
-from revln.errors import QueryError
 from revln.models import Model
+from revln.models.generator import Seen
 from revln.pipeline.generators import generator_of, grid_of
 from revln.pipeline.memory import Memory
-from revln.retrieve import Recollection, recall
-from revln.types import Embedding, Evidence, ImageEncoding, Record
+from revln.pipeline.recalling import Recaller
+from revln.retrieve import Recollection
+from revln.text import caption_tokens
+from revln.types import Embedding, Evidence, ImageEncoding
 
 __all__ = ["Teller", "Told"]
 
@@ -58,11 +59,8 @@ class Teller:
     def __init__(
         self, model: Model, memory: Memory | None = None, *, k: int = RECALLED, exclude_self: bool = False
     ) -> None:
-        if k < 0:
-            raise QueryError(f"k is {k}: recall some records, or 0 for none")
         self._model, self.generator = model, generator_of(model)
-        self._k, self._exclude_self = k, exclude_self
-        self._searcher = None if memory is None or k == 0 else memory.searcher()
+        self._recaller = Recaller(model, memory, k=k, exclude_self=exclude_self)
 
     def recall(self, uri: str, seen: ImageEncoding, language: str, question: Embedding | None = None) -> Recollection:
         """What the memory recalls of a photo.
@@ -73,21 +71,7 @@ class Teller:
             language: of the texts, where a record has several.
             question: unit vector of what is asked about it [dim].
         """
-        searcher = self._searcher
-        if searcher is None:
-            return Recollection((), np.zeros((0, _LIKENESSES), np.float32))
-        return recall(
-            searcher.view,
-            searcher.index,
-            searcher.calibration,
-            self._model.encode_texts,
-            seen.embeddings[0],
-            k=self._k,
-            weights=self.generator.likeness_weights,
-            language=language,
-            question=question,
-            excluded=_is_of(uri) if self._exclude_self else None,
-        )
+        return self._recaller.recall(uri, seen, language, question)
 
     def tell(
         self,
@@ -95,6 +79,7 @@ class Teller:
         recalled: Sequence[Recollection],
         prompts: npt.NDArray[np.int64],
         decoding: Decoding,
+        language: str | None = None,
     ) -> list[Told]:
         """A sentence about each photo.
 
@@ -103,18 +88,57 @@ class Teller:
             recalled: what is recalled of each.
             prompts: tokens [n, t] that the sentences begin with.
             decoding: how they are found.
+            language: of captions, which are to agree with what is said of like photos.
         """
-        context = self.generator.look(
+        context = self._look(seen, recalled)
+        found = alternatives(self.generator.speaker(context), prompts, decoding)
+        sentences = [
+            own[0] if language is None else self._agreeing(own, recollection.around, decoding, language)
+            for own, recollection in zip(found, recalled, strict=True)
+        ]
+        return [
+            Told(sentence, *rests_on(own.hits, sentence.looked, context.entries))
+            for sentence, own in zip(sentences, recalled, strict=True)
+        ]
+
+    def follow(
+        self, seen: ImageEncoding, recalled: Recollection, prompt: Sequence[int], decoding: Decoding
+    ) -> Iterator[Told]:
+        """A sentence about one photo as it grows token by token; the last is the whole.
+
+        Args:
+            seen: the photo's encoding.
+            recalled: what is recalled of it.
+            prompt: tokens that the sentence begins with.
+            decoding: greedy or by chance; ``beams`` does not count.
+        """
+        context = self._look([seen], [recalled])
+        speaker = self.generator.speaker(context)
+        ids: tuple[int, ...] = ()
+        log_probabilities: tuple[float, ...] = ()
+        looked = np.zeros(len(context.entries), np.float32)
+        for token, log_probability, attention in follow(speaker, prompt, decoding):
+            ids += () if token == speaker.end else (token,)
+            log_probabilities += (log_probability,)
+            looked = looked + attention
+            sentence = Sentence(ids, log_probabilities, looked / np.float32(len(log_probabilities)))
+            yield Told(sentence, *rests_on(recalled.hits, sentence.looked, context.entries))
+
+    def _agreeing(
+        self, found: Sequence[Sentence], around: Sequence[str], decoding: Decoding, language: str
+    ) -> Sentence:
+        said = [caption_tokens(self.generator.decode(sentence.ids), language) for sentence in found]
+        scores = [sentence.score(decoding.length_penalty) for sentence in found]
+        heard = [caption_tokens(text, language) for text in around]
+        return found[most_agreeing(said, scores, heard, decoding.agreement)]
+
+    def _look(self, seen: Sequence[ImageEncoding], recalled: Sequence[Recollection]) -> Seen:
+        return self.generator.look(
             np.concatenate([grid_of(encoding, self._model) for encoding in seen]),
             np.concatenate([self._model.shared(encoding.embeddings) for encoding in seen]),
             [own.texts for own in recalled],
             _padded([own.likenesses for own in recalled]),
         )
-        sentences = decode(self.generator.speaker(context), prompts, decoding)
-        return [
-            Told(sentence, *rests_on(own.hits, sentence.looked, context.entries))
-            for sentence, own in zip(sentences, recalled, strict=True)
-        ]
 
 
 def _padded(likenesses: Sequence[Embedding]) -> Embedding:
@@ -124,9 +148,3 @@ def _padded(likenesses: Sequence[Embedding]) -> Embedding:
     for row, own in enumerate(likenesses):
         filled[row, : len(own)] = own
     return filled
-
-
-def _is_of(uri: str) -> Callable[[Record], bool]:
-    """Whether a record is that of the photo, or a question about it, which may have come with a file of questions."""
-    path = os.path.abspath(uri)  # noqa: PTH100 - links stay as the user named them
-    return lambda record: path in (record.uri, record.meta.get("image"))

@@ -2,11 +2,12 @@
 
 from revln.retrieve.filters import compile_where
 from revln.retrieve.fusion import mix, reciprocal_rank_fusion
-from revln.retrieve.recollection import Recollection, recall
+from revln.retrieve.recollection import LIKENESS_WEIGHTS, Recollection, recall
 from revln.retrieve.search import MODES, PHOTO_KINDS, Mode, QueryVector, Searcher
 from revln.retrieve.sort import SORT_KEYS
 
 __all__ = [
+    "LIKENESS_WEIGHTS",
     "MODES",
     "PHOTO_KINDS",
     "SORT_KEYS",

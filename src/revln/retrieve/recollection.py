@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,8 +11,12 @@ from revln.protocols import Calibration, MemoryView, RowIds, VectorSearch
 from revln.text import written_in
 from revln.types import Embedding, Hit, Modality, Record
 
-__all__ = ["Recollection", "recall"]
+__all__ = ["LIKENESS_WEIGHTS", "Recollection", "recall"]
 
+LIKENESS_WEIGHTS = (20.0, 70.0, 20.0)
+"""Weights of the likenesses for a model that has learnt none: about those that joint training arrives at."""
+
+_AROUND = 20  # records
 _DEPTH = 4  # so many times as many records come into question as are recalled
 _SAYS_SOMETHING = "label IS NOT NULL OR array_length(texts) > 0"
 _TOGETHER = 0.5  # of a text that belongs to no picture: neither like it nor unlike
@@ -26,10 +30,12 @@ class Recollection:
         hits: the records; ``score`` is the cosine to the record's picture, or to its text where it has none.
         likenesses: cosines [k, 3] of the image to the record's picture and to the text, and of the question to the
             text; 0 where there is no question.
+        around: all that is said of the records whose pictures are nearest, captions or else labels.
     """
 
     hits: tuple[Hit, ...]
     likenesses: Embedding
+    around: tuple[str, ...] = ()
 
     @property
     def texts(self) -> list[str]:
@@ -90,7 +96,17 @@ def recall(
         stored: Modality = "image" if row in pictures else "text"
         chance = calibration.probability(image, np.array([score], np.float32), "image", stored)
         hits.append(Hit(rank, score, float(chance[0]), kept[row], score, chosen[place]))
-    return Recollection(tuple(hits), likenesses[order])
+    return Recollection(tuple(hits), likenesses[order], _said_around(kept, pictures, language))
+
+
+def _said_around(records: Mapping[int, Record], pictures: Mapping[int, float], language: str) -> tuple[str, ...]:
+    """What is said of the records whose pictures are nearest, each in the language if it is said in it."""
+    said: list[str] = []
+    nearest = [row for row in sorted(pictures, key=lambda row: -pictures[row]) if records[row].kind != "qa"]
+    for row in nearest[:_AROUND]:
+        texts = _texts(records[row])
+        said += [text for text in texts if written_in(text, language)] or texts
+    return tuple(said)
 
 
 def _in_question(

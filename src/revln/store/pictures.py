@@ -19,6 +19,7 @@ __all__ = ["Picture", "exact_copies", "picture_vectors", "pictures"]
 _COLUMNS = ("id", "uri", "width", "height", "size", "content_hash")
 _HASH = "S32"
 _BATCH_ROWS = 4096
+_PHOTOS = "kind IN ('image', 'image_text')"  # a question about a photo holds its picture too
 _AT_ONCE = 1000
 
 
@@ -74,7 +75,7 @@ def exact_copies(snapshot: Snapshot) -> list[list[int]]:
     with store_failures(snapshot.directory, "read"):
         for batch in snapshot.dataset.to_batches(
             columns=["content_hash"],
-            filter="kind IN ('image', 'image_text') AND content_hash != ''",
+            filter=f"{_PHOTOS} AND content_hash != ''",
             with_row_id=True,
             batch_size=_BATCH_ROWS,
         ):
@@ -88,7 +89,7 @@ def exact_copies(snapshot: Snapshot) -> list[list[int]]:
 
 
 def picture_vectors(snapshot: Snapshot) -> Iterator[tuple[RowIds, Embedding]]:
-    """Row ids [n] and image vectors [n, dim] in use, some thousand at a time.
+    """Row ids [n] and image vectors [n, dim] in use of the photos, some thousand at a time.
 
     Raises:
         MemoryStoreError: the vectors cannot be read.
@@ -96,7 +97,7 @@ def picture_vectors(snapshot: Snapshot) -> Iterator[tuple[RowIds, Embedding]]:
     column = snapshot.manifest.image_column
     with store_failures(snapshot.directory, "read the vectors of"):
         for batch in snapshot.dataset.to_batches(
-            columns=[column], filter=f"{column} IS NOT NULL", with_row_id=True, batch_size=_BATCH_ROWS
+            columns=[column], filter=f"{_PHOTOS} AND {column} IS NOT NULL", with_row_id=True, batch_size=_BATCH_ROWS
         ):
             vectors = batch[column].flatten().to_numpy(zero_copy_only=False).reshape(-1, snapshot.manifest.dim)
             yield batch["_rowid"].to_numpy(), vectors

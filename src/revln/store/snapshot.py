@@ -12,6 +12,7 @@ import lance
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from lance.dataset import ColumnOrdering
 
 from revln.protocols import RowIds
 from revln.store.disk import bytes_below
@@ -144,6 +145,17 @@ class Snapshot:
             QueryError: the filter does not work.
         """
         return self._filtered(where)
+
+    def newest(self, limit: int, offset: int = 0, where: str | None = None) -> RowIds:
+        """Ids of a page of rows, those taken last first, then those without a time that were indexed last.
+
+        Raises:
+            QueryError: the filter does not work.
+        """
+        order = [ColumnOrdering(name, ascending=False, nulls_first=False) for name in ("taken_at", "indexed_at")]
+        # Equal times in a fixed order, so that pages do not overlap.
+        order.append(ColumnOrdering("id", ascending=True, nulls_first=False))
+        return _row_ids(self._read(["taken_at"], where, order_by=order, limit=limit, offset=offset))
 
     def full_text(self, query: str, limit: int, where: str | None = None) -> tuple[RowIds, Embedding]:
         """Rows [n] with a word of the query and their BM25 scores [n], best first.
