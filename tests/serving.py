@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image
+
+from revln.pipeline import Memory
 
 ADDRESS = "http://127.0.0.1:8765"
 SERVER = """
@@ -99,6 +102,26 @@ def served(memory: Path, **options: Any) -> Iterator[Process]:
             if started.poll() is None:
                 started.send_signal(signal.SIGTERM)
                 started.communicate(timeout=30)
+
+
+@contextmanager
+def served_here(memory: Memory, **options: Any) -> Iterator[str]:
+    """Runs a server in a thread of this process, which starts sooner; gives its address."""
+    import uvicorn
+
+    from revln.serve import Service, Settings, listen, make_app
+
+    settings = Settings(port=0, **options)
+    listening = listen(settings)
+    config = uvicorn.Config(make_app(Service(memory, settings)), ws="none", lifespan="on", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 def wait_until_ready(server: Process) -> None:

@@ -34,10 +34,11 @@ ALL = [path for path, _ in commands(typer.main.get_command(app))]
 
 def test_the_commands_are_those_of_the_design() -> None:
     assert [" ".join(path) for path in ALL] == [
-        "index", "search", "classify", "caption", "serve", "mcp", "demo", "doctor", "memory add", "memory info",
+        "index", "search", "classify", "caption", "ask", "serve", "mcp", "demo", "doctor", "memory add", "memory info",
         "memory delete", "memory relocate", "memory verify", "memory duplicates", "memory audit", "memory migrate",
         "memory rollback", "memory compact", "memory export", "memory import", "model list", "model info",
-        "model verify", "model import", "eval retrieval", "eval classify", "eval caption", "data questions",
+        "model verify", "model import", "eval retrieval", "eval classify", "eval caption", "eval ask",
+        "data questions",
     ]  # fmt: skip
 
 

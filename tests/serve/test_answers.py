@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +11,13 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs revln[serve]")
 
-from revln.pipeline import Memory, caption, classify
+from revln.errors import QueryError
+from revln.pipeline import Memory, ask, caption, classify
+from revln.pipeline.captioning import Captioner
 from serving import picture
 from tiny_bundle import make_tiny_bundle
+
+EVENTS = {"Accept": "text/event-stream"}
 
 
 def test_the_class_of_an_image(client: Any) -> None:
@@ -51,6 +57,104 @@ def test_a_record_whose_file_is_gone_is_seen_by_its_thumb(client: Any, memory: M
     record = memory.add(image=photo)
     photo.unlink()
     assert client.post("/v1/classify", json={"id": record.id}).json()["label"] == "green"
+
+
+def test_the_answer_about_an_image(client: Any, memory: Memory) -> None:
+    form = {"question": "what?", "memory": "false", "threshold": "0"}
+    answer = client.post("/v1/ask", files={"image": picture("red")}, data=form).json()
+    assert (answer["uri"], answer["question"], answer["text"]) == ("upload", "what?", "red photo")
+    assert (answer["abstained"], answer["evidence"], answer["none_weight"]) == (False, [], 1.0)
+
+
+def test_the_answer_about_a_record(client: Any, memory: Memory, ids: dict[str, str], photos: Path) -> None:
+    memory.correct(ids["red"], texts=["Ada on the wall"])
+    asked = {"id": ids["red"], "question": "red?"}
+    answer = client.post("/v1/ask", json=asked | {"threshold": 0}).json()
+    assert answer["text"] == "Ada on the wall"
+    assert answer == ask(photos / "red" / "red.jpg", "red?", memory=memory, threshold=0).to_dict()
+    unsure = client.post("/v1/ask", json=asked | {"threshold": 1}).json()
+    assert (unsure["text"], unsure["abstained"]) == ("I don't know", True)
+
+
+@pytest.mark.parametrize("question", ["", "x" * 301, "Что это?"])
+def test_questions_that_cannot_be_answered(client: Any, ids: dict[str, str], question: str) -> None:
+    for headers in ({}, EVENTS):
+        response = client.post("/v1/ask", json={"id": ids["red"], "question": question}, headers=headers)
+        assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid_query")
+
+
+def test_a_model_that_answers_no_questions(serve: Any, tmp_path: Path) -> None:
+    silent = make_tiny_bundle(tmp_path / "silent", generator=True, facts={"answers": False})
+    client = serve(memory=Memory.open(tmp_path / "silent.revln", model=silent))
+    response = client.post("/v1/ask", files={"image": picture("red")}, data={"question": "what?"}, headers=EVENTS)
+    assert (response.status_code, response.json()["error"]["code"]) == (501, "no_answers")
+    assert client.post("/v1/caption", files={"image": picture("red")}).status_code == 200
+
+
+# --- word by word
+
+
+def events(response: Any) -> list[tuple[str, Any]]:
+    assert (response.status_code, response.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+    told = [event.split("\n") for event in response.text.removesuffix("\n\n").split("\n\n")]
+    return [(name.removeprefix("event: "), json.loads(data.removeprefix("data: "))) for name, data in told]
+
+
+def test_a_caption_as_it_is_said(client: Any, memory: Memory, ids: dict[str, str]) -> None:
+    memory.correct(ids["red"], texts=["Ada on the wall"])
+    *tokens, last = events(client.post("/v1/caption", json={"id": ids["red"]}, headers=EVENTS))
+    assert [name for name, _ in tokens] == ["token"] * 5
+    assert [data["text"] for _, data in tokens] == ["Ada", " on", " the", " wall", "."]
+    whole = client.post("/v1/caption", json={"id": ids["red"]}).json()
+    assert last[0] == "answer"
+    assert last[1].keys() == whole.keys()
+    assert (last[1]["text"], last[1]["evidence"][0]["id"]) == ("Ada on the wall.", ids["red"])
+    assert sum(own["weight"] for own in last[1]["evidence"]) + last[1]["none_weight"] == pytest.approx(1, abs=1e-4)
+
+
+def test_a_caption_in_chinese_as_it_is_said(client: Any) -> None:
+    form = {"k": "0", "lang": "zh"}
+    *tokens, last = events(client.post("/v1/caption", files={"image": picture("red")}, data=form, headers=EVENTS))
+    assert "".join(data["text"] for _, data in tokens) == last[1]["text"] == "一张红色照片。"
+
+
+def test_an_answer_as_it_is_said(client: Any) -> None:
+    form = {"question": "what?", "memory": "false", "threshold": "0"}
+    told = events(client.post("/v1/ask", files={"image": picture("red")}, data=form, headers=EVENTS))
+    assert told[:2] == [("token", {"text": "red"}), ("token", {"text": " photo"})]
+    assert (told[2][0], told[2][1]["text"], told[2][1]["question"]) == ("answer", "red photo", "what?")
+    form["threshold"] = "1"
+    told = events(client.post("/v1/ask", files={"image": picture("red")}, data=form, headers=EVENTS))
+    assert told[0] == ("token", {"text": "I don't know"})
+    assert told[-1][1]["abstained"]
+
+
+def test_what_is_wrong_at_first_is_told_as_everywhere(client: Any) -> None:
+    response = client.post("/v1/caption", json={"id": "0" * 20}, headers=EVENTS)
+    assert (response.status_code, response.json()["error"]["code"]) == (404, "not_found")
+    response = client.post("/v1/caption", files={"image": b"no image"}, headers=EVENTS)
+    assert (response.status_code, response.json()["error"]["code"]) == (415, "not_an_image")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"), [(RuntimeError("a secret"), "internal"), (QueryError("too much: ask for less"), "invalid_query")]
+)
+def test_what_goes_wrong_later_is_an_event(
+    client: Any, ids: dict[str, str], monkeypatch: pytest.MonkeyPatch, error: Exception, code: str
+) -> None:
+    follow = Captioner.follow
+
+    def fail(self: Captioner, *arguments: Any) -> Iterator[Any]:
+        yield next(follow(self, *arguments))
+        raise error
+
+    monkeypatch.setattr(Captioner, "follow", fail)
+    response = client.post("/v1/caption", json={"id": ids["red"]}, headers=EVENTS)
+    told = events(response)
+    assert [name for name, _ in told] == ["token", "error"]
+    assert told[1][1]["error"]["code"] == code
+    assert "secret" not in response.text
+    assert client.service.metrics._registry.get_sample_value("revln_running") == 0
 
 
 @pytest.mark.parametrize("path", ["/v1/classify", "/v1/caption", "/v1/similar"])

@@ -32,6 +32,17 @@ def test_a_thumb(client: Any, ids: dict[str, str]) -> None:
         assert (thumb.format, thumb.size) == ("WEBP", (64, 48))
 
 
+def test_a_preview(client: Any, memory: Memory, tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter
+    Image.new("RGB", (2400, 1200), "red").save(tmp_path / "large.tiff", exif=exif)
+    record = memory.add(image=tmp_path / "large.tiff")
+    response = client.get(f"/v1/records/{record.id}/preview")
+    assert response.headers["content-type"] == "image/webp"
+    with Image.open(BytesIO(response.content)) as preview:
+        assert (preview.format, preview.size) == ("WEBP", (800, 1600))
+
+
 def test_the_file(client: Any, ids: dict[str, str], photos: Path) -> None:
     response = client.get(f"/v1/records/{ids['red']}/file")
     assert response.content == (photos / "red" / "red.jpg").read_bytes()
@@ -57,8 +68,9 @@ def test_what_lies_in_the_place_of_a_photo_and_is_none_is_not_sent(
     photo.write_bytes(picture("red"))
     record = memory.add(image=photo)
     photo.write_bytes(data)
-    response = client.get(f"/v1/records/{record.id}/file")
-    assert (response.status_code, response.json()["error"]["code"]) == (404, "no_file")
+    for name in ("file", "preview"):
+        response = client.get(f"/v1/records/{record.id}/{name}")
+        assert (response.status_code, response.json()["error"]["code"]) == (404, "no_file")
     photo.unlink()
     response = client.get(f"/v1/records/{record.id}/file")
     assert response.json()["error"]["message"] == "the photo cannot be read: no such file"
@@ -66,7 +78,8 @@ def test_what_lies_in_the_place_of_a_photo_and_is_none_is_not_sent(
 
 def test_a_record_without_a_picture(client: Any, memory: Memory) -> None:
     record = memory.add(texts=["Ada moved to Lisbon"])
-    assert client.get(f"/v1/records/{record.id}/thumb").status_code == 404
+    for name in ("thumb", "preview"):
+        assert client.get(f"/v1/records/{record.id}/{name}").status_code == 404
     assert client.get(f"/v1/records/{record.id}/file").status_code == 404
 
 
@@ -117,6 +130,51 @@ def test_teaching_an_image(client: Any, memory: Memory, tmp_path: Path) -> None:
     again = client.post("/v1/records", files={"image": data}, data={"texts": "a door"}).json()
     assert (again["id"], again["texts"], again["label"]) == (told["id"], ["a door"], "orange")
     assert len(memory) == 4
+
+
+def test_teaching_an_answer_about_a_record(client: Any, memory: Memory, ids: dict[str, str], photos: Path) -> None:
+    asked = {"id": ids["red"], "question": "red red", "answer": "wall"}
+    response = client.post("/v1/records", json=asked)
+    assert response.status_code == 201
+    told = response.json()
+    assert (told["kind"], told["uri"]) == ("qa", str(photos / "red" / "red.jpg"))
+    assert (told["meta"]["question"], told["meta"]["answer"]) == ("red red", "wall")
+    about = client.get("/v1/records", params={"about": ids["red"]}).json()
+    assert [record["id"] for record in about["records"]] == [told["id"]]
+    again = client.post("/v1/records", json=asked | {"answer": "dog"}).json()
+    assert (again["id"], again["meta"]["answer"]) == (told["id"], "dog")
+    assert client.get("/v1/records", params={"about": ids["blue"]}).json() == {"records": [], "total": 0}
+
+
+def test_teaching_an_answer_about_an_image(client: Any, memory: Memory, tmp_path: Path) -> None:
+    form = {"question": "What is it?", "answer": "a wall"}
+    told = client.post("/v1/records", files={"image": picture("yellow")}, data=form).json()
+    assert (told["kind"], Path(told["uri"]).parent) == ("qa", tmp_path / "uploads")
+    alone = client.post("/v1/records", json=form).json()
+    assert (alone["kind"], alone["meta"]["answer"]) == ("qa", "a wall")
+
+
+@pytest.mark.parametrize(
+    ("asked", "told"),
+    [
+        ({"texts": ["x"]}, "an id goes with a question"),
+        ({"question": "what?"}, "a question is taught with its answer"),
+        ({"question": "what?", "answer": "x", "label": "y"}, "are a record of their own"),
+    ],
+)
+def test_answers_that_cannot_be_taught(client: Any, ids: dict[str, str], asked: dict[str, Any], told: str) -> None:
+    response = client.post("/v1/records", json={"id": ids["red"]} | asked)
+    assert (response.status_code, response.json()["error"]["code"]) == (422, "invalid_query")
+    assert told in response.json()["error"]["message"]
+
+
+def test_answers_are_taught_about_photos(client: Any, memory: Memory, ids: dict[str, str]) -> None:
+    asked = {"question": "what?", "answer": "x"}
+    text = memory.add(texts=["red"])
+    assert client.post("/v1/records", json=asked | {"id": text.id}).status_code == 422
+    assert client.post("/v1/records", json=asked | {"id": "0" * 20}).status_code == 404
+    both = client.post("/v1/records", files={"image": picture("red")}, data=asked | {"id": ids["red"]})
+    assert (both.status_code, both.json()["error"]["way_out"]) == (422, "give one of the two")
 
 
 def test_nothing_to_teach(client: Any) -> None:
@@ -201,7 +259,7 @@ def test_a_server_that_only_reads(serve: Any, memory: Memory, ids: dict[str, str
 def test_no_other_route_writes(client: Any) -> None:
     paths = client.get("/openapi.json").json()["paths"]
     changing = {(method, path) for path, methods in paths.items() for method in methods if method not in {"get"}}
-    reading = {("post", f"/v1/{name}") for name in ("search", "similar", "classify", "caption", "embeddings")}
+    reading = {("post", f"/v1/{name}") for name in ("search", "similar", "classify", "caption", "ask", "embeddings")}
     assert changing - reading == {
         ("post", "/v1/records"),
         ("patch", "/v1/records/{record}"),

@@ -81,6 +81,14 @@ def test_pages_of_other_sites(client: Any, headers: dict[str, str]) -> None:
     assert code(client.get("/v1/memory", headers=headers)) == (403, "foreign_origin")
 
 
+def test_a_link_on_another_site_leads_to_the_page_alone(client: Any) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert client.get("/", headers=headers).status_code == 200
+    assert code(client.get("/v1/memory", headers=headers)) == (403, "foreign_origin")
+    assert client.get("/", headers=headers | {"Sec-Fetch-Dest": "iframe"}).status_code == 403
+    assert client.get("/", headers=headers | {"Origin": "http://evil.example"}).status_code == 403
+
+
 def test_nobody_is_told_that_other_sites_may_ask(client: Any) -> None:
     headers = {"Origin": "http://evil.example", "Access-Control-Request-Method": "POST"}
     asked = client.options("/v1/search", headers=headers)
@@ -94,6 +102,7 @@ def test_every_answer_says_how_it_may_be_used(client: Any, ids: dict[str, str]) 
         headers = client.get(path).headers
         assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'; sandbox"
         assert headers["referrer-policy"] == "no-referrer"
+        assert headers["cross-origin-opener-policy"] == "same-origin"
         assert headers["cross-origin-resource-policy"] == "same-origin"
         assert headers["x-content-type-options"] == "nosniff"
         assert headers["cache-control"] == "no-store"

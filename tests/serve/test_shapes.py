@@ -10,7 +10,7 @@ pytest.importorskip("fastapi", reason="needs revln[serve]")
 
 from pydantic import BaseModel
 
-from revln.pipeline import Memory, caption, classify
+from revln.pipeline import Memory, ask, caption, classify
 from revln.serve import shapes
 from revln.types import Evidence, Hit, IndexReport, LabelScore, Record, SearchResult, Skipped, Via
 
@@ -41,6 +41,7 @@ def test_a_memory_and_its_answers(memory: Memory, photos: Any) -> None:
     photo = photos / "red" / "red.jpg"
     check(shapes.Class, classify(photo, memory=memory).to_dict())
     check(shapes.Caption, caption(photo, memory=memory).to_dict())
+    check(shapes.Answer, ask(photo, "red?", memory=memory).to_dict())
 
 
 def test_what_may_be_absent() -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 _KEPT_TOKEN = "serve-token"  # noqa: S105 - a file's name
-_PACKAGES = {"fastapi", "prometheus_client", "python_multipart", "starlette", "uvicorn"}
+_PACKAGES = {"fastapi", "jinja2", "prometheus_client", "python_multipart", "starlette", "uvicorn"}
 
 
 @command(

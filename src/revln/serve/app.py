@@ -10,11 +10,13 @@ from fastapi import FastAPI
 from revln._version import __version__
 from revln.serve import shapes
 from revln.serve.answers import AnswerRoutes
+from revln.serve.browsing import BrowsingRoutes
 from revln.serve.embeddings import EmbeddingRoutes
 from revln.serve.errors import add_error_handlers
 from revln.serve.indexing import JobRoutes
 from revln.serve.limits import Limits
 from revln.serve.metrics import Observed
+from revln.serve.page import PageRoutes
 from revln.serve.records import RecordRoutes
 from revln.serve.search import SearchRoutes
 from revln.serve.security import Gate
@@ -23,8 +25,17 @@ from revln.serve.state import StateRoutes
 
 __all__ = ["make_app"]
 
-_ROUTES = (SearchRoutes, AnswerRoutes, RecordRoutes, JobRoutes, EmbeddingRoutes, StateRoutes)
-_DESCRIPTION = """One memory of photos and other knowledge: search, classes, captions, teaching.
+_ROUTES = (
+    SearchRoutes,
+    BrowsingRoutes,
+    AnswerRoutes,
+    RecordRoutes,
+    JobRoutes,
+    EmbeddingRoutes,
+    StateRoutes,
+    PageRoutes,
+)
+_DESCRIPTION = """One memory of photos and other knowledge: search, classes, captions, answers, teaching.
 
 Errors of all routes have one shape. A server with a token wants it as `Authorization: Bearer TOKEN`."""
 

@@ -25,19 +25,24 @@ from revln.errors import (
     RevlnError,
 )
 
-__all__ = ["ApiError", "Json", "add_error_handlers", "as_api_error", "invalid", "unexpected"]
+__all__ = ["ApiError", "Json", "add_error_handlers", "as_api_error", "invalid", "json_bytes", "unexpected"]
 
 _logger = logging.getLogger("revln.serve")
 _LOG = "the server's log says more"
 
 
+def json_bytes(content: Any) -> bytes:
+    """JSON in UTF-8 on one line. File names with bytes that are no UTF-8 are escaped, as JSON allows."""
+    text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.encode("utf-8", "backslashreplace")  # a lone surrogate becomes \udce9, which is JSON
+
+
 class Json(JSONResponse):
-    """A JSON document in UTF-8. File names with bytes that are no UTF-8 are escaped, as JSON allows."""
+    """A JSON document."""
 
     def render(self, content: Any) -> bytes:
-        """The document's bytes."""
-        text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-        return text.encode("utf-8", "backslashreplace")  # a lone surrogate becomes \udce9, which is JSON
+        """Its bytes."""
+        return json_bytes(content)
 
 
 class ApiError(HTTPException):

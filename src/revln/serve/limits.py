@@ -33,7 +33,7 @@ MOST_LABELS = 1000
 MOST_TEXTS = 100  # of one record
 MOST_EMBEDDED = 256
 
-WITH_IMAGES = frozenset({"/v1/search", "/v1/similar", "/v1/classify", "/v1/caption", "/v1/records"})
+WITH_IMAGES = frozenset({"/v1/search", "/v1/similar", "/v1/classify", "/v1/caption", "/v1/ask", "/v1/records"})
 """Paths of the routes that take images, and so longer bodies than others."""
 
 _CLOSE = {"Connection": "close"}  # what is still to come of the body is not waited for

@@ -8,7 +8,9 @@ from fastapi import FastAPI, Path
 from starlette.requests import Request
 from starlette.responses import Response
 
-from revln.errors import ImageError, RecordNotFoundError
+from revln.errors import ImageError, QueryError, RecordNotFoundError
+from revln.images import decode_image, encode_thumb
+from revln.retrieve import PHOTO_KINDS
 from revln.serve import shapes
 from revln.serve.bodies import asked_in, body_schema
 from revln.serve.errors import ApiError, Json
@@ -18,6 +20,9 @@ from revln.serve.uploads import keep_upload, media_type
 from revln.types import Record
 
 __all__ = ["RecordRoutes"]
+
+_WEBP = "image/webp"
+_PREVIEW_SIDE = 1600
 
 _RecordId = Annotated[str, Path(pattern="^[0-9a-f]{20}$", description="Id of the record.")]
 
@@ -41,7 +46,11 @@ class RecordRoutes:
         app.add_api_route(one, self.show, **options)
         app.add_api_route(one, self.correct, methods=["PATCH"], **options)
         app.add_api_route(one, self.delete, methods=["DELETE"], **options | {"response_model": shapes.Deleted})
-        for name, endpoint, kind in (("thumb", self.thumb, "image/webp"), ("file", self.file, "image/*")):
+        for name, endpoint, kind in (
+            ("thumb", self.thumb, _WEBP),
+            ("preview", self.preview, _WEBP),
+            ("file", self.file, "image/*"),
+        ):
             options = {"response_class": Response, "responses": _image(kind), "tags": ["records"]}
             app.add_api_route(f"{one}/{name}", endpoint, **options)
 
@@ -56,7 +65,16 @@ class RecordRoutes:
             thumbs = await self._service.run(lambda: self._memory.thumbs([record]))
         if record not in thumbs:
             raise RecordNotFoundError(record)
-        return Response(thumbs[record], media_type="image/webp")
+        return Response(thumbs[record], media_type=_WEBP)
+
+    async def preview(self, record: _RecordId) -> Response:
+        """Sends a photo as every browser shows it: upright, WebP of at most 1600 pixels a side."""
+        with self._service.turn():
+            try:
+                data = await self._service.run(lambda: self._preview(record))
+            except ImageError as error:
+                raise _no_file(error) from error
+        return Response(data, media_type=_WEBP)
 
     async def file(self, record: _RecordId) -> Response:
         """Sends a photo's file as it is now.
@@ -67,7 +85,7 @@ class RecordRoutes:
             try:
                 data = await self._service.run(lambda: self._memory.photo_file(record))
             except ImageError as error:
-                raise ApiError(404, "no_file", f"the photo cannot be read: {error.reason}", "see its thumb") from error
+                raise _no_file(error) from error
         kind = media_type(data)
         if kind is None:
             raise ApiError(404, "no_file", "the file is no photo any more", "index its folder again")
@@ -75,10 +93,11 @@ class RecordRoutes:
         return Response(data, media_type=kind, headers={"Content-Disposition": f'inline; filename="{name}"'})
 
     async def teach(self, request: Request) -> Json:
-        """Teaches the memory one thing: a text, or an image in a form with what is to be known of it.
+        """Teaches the memory one thing: a text, an image in a form with what is to be known of it, or an answer.
 
         The image is kept on the server. Sent again, it keeps its record: texts that are given replace its texts, a
-        label its label.
+        label its label. A question with its answer becomes a record of its own, about the photo of the record `id`,
+        about an image that is sent, or about none; another answer to it replaces the first.
         """
         self._service.check_writable()
         async with asked_in(request, Teach) as (asked, image):
@@ -101,17 +120,43 @@ class RecordRoutes:
             raise RecordNotFoundError(record)
         return Json({"deleted": deleted})
 
+    def _preview(self, record: str) -> bytes:
+        data = self._memory.photo_file(record)
+        return encode_thumb(decode_image(data, name=record, min_side=_PREVIEW_SIDE).image, _PREVIEW_SIDE)
+
     def _taught(self, asked: Teach, image: BinaryIO | None) -> Record:
+        said = asked.model_dump(exclude={"id"})
+        if asked.id is not None:
+            return self._memory.add(image=self._photo_asked_about(asked.id, asked, image), **said)
         if image is None:
-            return self._memory.add(texts=asked.texts, label=asked.label, source=asked.source)
+            return self._memory.add(**said)
         settings = self._service.settings
         path, is_new = keep_upload(image.read(), settings.uploads, settings.pixels)
         try:
-            return self._memory.add(image=path, texts=asked.texts, label=asked.label, source=asked.source)
+            return self._memory.add(image=path, **said)
         except BaseException:
             if is_new:
                 path.unlink(missing_ok=True)
             raise
+
+    def _photo_asked_about(self, record: str, asked: Teach, image: BinaryIO | None) -> str:
+        """The file of a photo that an answer is taught about.
+
+        Raises:
+            QueryError: something else is taught, or the record is of no photo.
+        """
+        if image is not None:
+            raise QueryError("there is either an id or an image: give one of the two")
+        if asked.question is None:
+            raise QueryError("an id goes with a question and its answer: correct texts and labels with PATCH")
+        found = self._memory.record(record)
+        if found.kind not in PHOTO_KINDS:
+            raise QueryError("the record is of no photo: leave the id out")
+        return found.uri
+
+
+def _no_file(error: ImageError) -> ApiError:
+    return ApiError(404, "no_file", f"the photo cannot be read: {error.reason}", "see its thumb")
 
 
 def _image(kind: str) -> dict[int, Any]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from revln.config import NEIGHBOURS, RECALLED
+from revln.config import ABSTAIN_BELOW, NEIGHBOURS, RECALLED
 from revln.retrieve import Mode
 from revln.serve.limits import (
     MOST_EMBEDDED,
@@ -21,9 +22,24 @@ from revln.serve.limits import (
 )
 from revln.types import Kind
 
-__all__ = ["Caption", "Classify", "Correct", "Embed", "Index", "RecordId", "Search", "Similar", "Teach"]
+__all__ = [
+    "Ask",
+    "Caption",
+    "Classify",
+    "Correct",
+    "Embed",
+    "Filters",
+    "Index",
+    "Listing",
+    "RecordId",
+    "Search",
+    "Similar",
+    "Suggest",
+    "Teach",
+]
 
 _SOURCES = 64
+_IDS = 100
 _PATH_LENGTH = 4096
 
 
@@ -44,6 +60,7 @@ def _parsed(value: Any) -> Any:
 
 Text = Annotated[str, StringConstraints(max_length=TEXT_LENGTH)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+PathName = Annotated[str, StringConstraints(min_length=1, max_length=_PATH_LENGTH)]
 RecordId = Annotated[str, StringConstraints(pattern="^[0-9a-f]{20}$")]
 Names = Annotated[list[Name], BeforeValidator(_listed), Field(max_length=_SOURCES)]
 
@@ -52,7 +69,35 @@ class _Request(BaseModel):
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
-class _Options(_Request):
+class Filters(_Request):
+    """Which records are meant; all that is given has to hold."""
+
+    taken_from: date | None = Field(None, description="Taken on this day or later.")
+    taken_to: date | None = Field(None, description="Taken on this day or earlier.")
+    labels: Names | None = Field(None, description="Only records with one of these classes.")
+    folder: PathName | None = Field(None, description="Only files below this folder.")
+    sources: Names | None = Field(None, description="Only records of these sources.")
+
+
+class Listing(Filters):
+    """A page of photos, the newest first."""
+
+    k: int = Field(50, ge=1, le=MOST_HITS, description="How many.")
+    offset: int = Field(0, ge=0, le=MOST_OFFSET, description="How many of the newest to leave out.")
+    ids: Annotated[list[RecordId], Field(max_length=_IDS)] | None = Field(
+        None, description="Only these records, which may be of any kind."
+    )
+    about: RecordId | None = Field(None, description="Instead of photos, the answers taught about this photo.")
+
+
+class Suggest(_Request):
+    """What has been typed so far."""
+
+    prefix: Name = Field(description="The beginning of a word.")
+    k: int = Field(8, ge=1, le=50, description="How many.")
+
+
+class _Options(Filters):
     k: int = Field(10, ge=1, le=MOST_HITS, description="How many hits.")
     offset: int = Field(0, ge=0, le=MOST_OFFSET, description="How many of the best to leave out.")
     where: Text | None = Field(None, description="SQL filter over the columns; it reads only.")
@@ -61,7 +106,6 @@ class _Options(_Request):
     kinds: Annotated[list[Kind], BeforeValidator(_listed), Field(max_length=_SOURCES)] | None = Field(
         None, description="Kinds of records to find; photos if not given."
     )
-    sources: Names | None = Field(None, description="Only records of these sources.")
 
 
 class Search(_Options):
@@ -109,10 +153,29 @@ class Caption(_Request):
     k: int = Field(RECALLED, ge=0, le=MOST_RECALLED, description="How many records are recalled.")
 
 
+class Ask(_Request):
+    """A question about a record's photo, or about an image that is sent instead."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"example": {"id": "3f0c1b9a7e5d2c4b6a80", "question": "Where is Ada?"}}
+    )
+    id: RecordId | None = Field(None, description="The record.")
+    question: Text = Field(description="In a language of the model.")
+    memory: bool = Field(True, description="Whether records are recalled; without, it rests on the photo alone.")
+    k: int = Field(RECALLED, ge=0, le=MOST_RECALLED, description="How many records are recalled.")
+    threshold: float = Field(ABSTAIN_BELOW, ge=0, le=1, description="Confidence below which the answer is unknown.")
+
+
 class Teach(_Request):
-    """A text, or an image that is sent with what is to be known of it."""
+    """A text, an image that is sent with what is to be known of it, or a question with its answer.
+
+    The question may be about a record's photo (`id`), or about an image that is sent.
+    """
 
     model_config = ConfigDict(json_schema_extra={"example": {"texts": ["Ada moved to Lisbon in 2021"]}})
+    id: RecordId | None = Field(None, description="The record whose photo the question is about.")
+    question: Text | None = Field(None, description="That was asked.")
+    answer: Text | None = Field(None, description="To the question.")
     texts: Annotated[list[Text], BeforeValidator(_listed), Field(max_length=MOST_TEXTS)] = Field(
         default_factory=list, description="What is to be known."
     )
@@ -132,9 +195,7 @@ class Index(_Request):
     """A folder to index."""
 
     model_config = ConfigDict(json_schema_extra={"example": {"path": "/srv/photos", "labels_from_folders": False}})
-    path: Annotated[str, StringConstraints(min_length=1, max_length=_PATH_LENGTH)] = Field(
-        description="The folder, on the server, below one of those that it was allowed."
-    )
+    path: PathName = Field(description="The folder, on the server, below one of those that it was allowed.")
     source: Name = Field("files", description="Name of the source, to filter by later.")
     exclude: Names = Field(default_factory=list, description="Files and folders to leave out, as globs.")
     labels_from_folders: bool = Field(False, description="The name of a photo's folder is its label.")

@@ -14,6 +14,7 @@ from revln.pipeline.queries import EncodedQuery
 from revln.serve import shapes
 from revln.serve.bodies import asked_in, body_schema, one_of_both
 from revln.serve.errors import Json
+from revln.serve.filters import options_of
 from revln.serve.requests import Search, Similar
 from revln.serve.service import Read, Seen, Service
 from revln.types import SearchResult
@@ -48,7 +49,7 @@ class SearchRoutes:
         async with asked_in(request, Search) as (asked, image):
             if asked.text is not None and not asked.text.strip():
                 raise QueryError("the query is empty: say what to look for")
-            options = asked.model_dump(exclude={"text"})
+            options = options_of(asked, "text")
             with self._service.turn():
                 encoded = _encoded(*await asyncio.gather(self._read(asked.text), self._see(image)))
                 return await self._found(lambda: self._memory.search(asked.text, encoded=encoded, **options))
@@ -57,7 +58,7 @@ class SearchRoutes:
         """Finds what resembles a record, which is left out, or an image in a form."""
         async with asked_in(request, Similar) as (asked, image):
             one_of_both(asked.id, image)
-            options = asked.model_dump(exclude={"id"})
+            options = options_of(asked, "id")
             with self._service.turn():
                 if asked.id is not None:
                     record = asked.id

@@ -21,11 +21,15 @@ from revln.serve.settings import Settings, is_any_address, is_loopback
 
 __all__ = ["OPEN_PATHS", "Gate", "add_security_headers"]
 
-OPEN_PATHS = frozenset({"/health", "/ready"})
-"""What is answered without a token: whether the server is there, and nothing of what it holds."""
+OPEN_PATHS = frozenset({"/health", "/ready", "/"})
+"""What is answered without a token: whether the server is there, and the page without anything that it holds."""
+
+_PAGE = "/"
+_FILES_OF_PAGE = "/page/"
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'; sandbox",
+    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
@@ -52,14 +56,14 @@ class Gate:
         """One request; of other connections only the server's own start and end."""
         if scope["type"] == "http":
             headers = Headers(scope=scope)
-            refused = self._foreign(headers) or self._unknown(headers, scope["path"])
+            refused = self._foreign(headers, scope["path"]) or self._unknown(headers, scope["path"])
             if refused is not None:
                 await refused.response()(scope, receive, send)
                 return
         if scope["type"] in {"http", "lifespan"}:
             await self._app(scope, receive, send)
 
-    def _foreign(self, headers: Headers) -> ApiError | None:
+    def _foreign(self, headers: Headers, path: str) -> ApiError | None:
         """Why a request is of another site."""
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._is_ours(_name(hosts[0])):
@@ -68,7 +72,9 @@ class Gate:
         # Of one address and port; what a proxy before the server made of the scheme, nobody knows here.
         if any(urlsplit(origin).netloc.lower() != hosts[0].lower() for origin in origins):
             return ApiError(403, "foreign_origin", "the page that asks is of another site")
-        if headers.get("sec-fetch-site", "").lower() in _OTHER_SITES:
+        # A link elsewhere may lead to the page, which holds nothing; what the page asks for comes from itself.
+        is_link = path == _PAGE and headers.get("sec-fetch-dest") == "document"
+        if headers.get("sec-fetch-site", "").lower() in _OTHER_SITES and not is_link:
             return ApiError(403, "foreign_origin", "the page that asks is of another site")
         return None
 
@@ -79,7 +85,7 @@ class Gate:
 
     def _unknown(self, headers: Headers, path: str) -> ApiError | None:
         """Why a request that shows no token, or another, is not answered."""
-        if self._expected is None or path in OPEN_PATHS:
+        if self._expected is None or path in OPEN_PATHS or path.startswith(_FILES_OF_PAGE):
             return None
         scheme, _, token = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and hmac.compare_digest(token.strip().encode(), self._expected):
@@ -97,7 +103,7 @@ def add_security_headers(send: Send) -> Send:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
             for name, value in _HEADERS.items():
-                headers[name] = value
+                headers.setdefault(name, value)
             headers.setdefault("Cache-Control", "no-store")
         await send(message)
 

@@ -14,12 +14,16 @@ from revln.serve.jobs import JobState
 from revln.types import Kind
 
 __all__ = [
+    "Abilities",
+    "Answer",
     "Caption",
     "Class",
     "Deleted",
     "Embeddings",
     "Error",
     "Evidence",
+    "Facet",
+    "Facets",
     "Hit",
     "IndexReport",
     "Job",
@@ -27,10 +31,13 @@ __all__ = [
     "LabelScore",
     "MemoryInfo",
     "Record",
+    "Records",
     "Refusal",
     "SearchResult",
     "Skipped",
     "State",
+    "Suggested",
+    "Suggestions",
     "Via",
 ]
 
@@ -108,6 +115,57 @@ class Record(_Shape):
     texts: list[str]
     label: str | None
     meta: dict[str, Any] = Field(description="taken_at, camera, lat, lon, keywords, width, height, indexed_at.")
+
+
+class Records(_Shape):
+    """A page of records."""
+
+    records: list[Record]
+    total: int = Field(description="How many there are on all pages.")
+
+
+class Facet(_Shape):
+    """A value to filter by."""
+
+    value: str
+    photos: int = Field(description="How many photos have it.")
+
+
+class Facets(_Shape):
+    """What photos can be filtered by."""
+
+    photos: int = Field(description="How many photos the memory holds.")
+    labels: list[Facet] = Field(description="The 500 most frequent, the most frequent first.")
+    sources: list[Facet]
+    folders: list[Facet] = Field(description="The 200 with the most photos in and below them, by name.")
+
+
+class Suggested(_Shape):
+    """Something to search for."""
+
+    text: str
+    kind: Literal["label", "word", "text"] = Field(description="Whether it is a label, or from texts of photos.")
+    photos: int = Field(description="How many photos have it.")
+
+
+class Suggestions(_Shape):
+    """What somebody who types may mean."""
+
+    model_config = _example({"suggestions": [{"text": "beach", "kind": "label", "photos": 212}]})
+    suggestions: list[Suggested]
+
+
+class Abilities(_Shape):
+    """What a server allows, and what its model can do."""
+
+    model_config = _example(
+        {"writes": True, "roots": ["/srv/photos"], "languages": ["en", "zh"], "answers": True, "body_bytes": 67108864}
+    )
+    writes: bool = Field(description="Whether it teaches, corrects and deletes.")
+    roots: list[str] = Field(description="What may be indexed lies below one of these folders.")
+    languages: list[str] = Field(description="That captions can be in; empty when it describes no photos.")
+    answers: bool = Field(description="Whether it answers questions.")
+    body_bytes: int = Field(description="Of a request with an image, at most.")
 
 
 class Via(_Shape):
@@ -190,6 +248,31 @@ class Caption(_Shape):
     text: str
     confidence: float
     abstained: bool
+    lang: str | None = None
+    none_weight: float
+    evidence: list[Evidence]
+
+
+class Answer(_Shape):
+    """An answer to a question about an image, and the records that it rests on."""
+
+    model_config = _example(
+        {
+            "uri": "upload",
+            "question": "Where is Ada?",
+            "text": "on the beach",
+            "confidence": 0.71,
+            "abstained": False,
+            "lang": "en",
+            "none_weight": 0.3,
+            "evidence": [_EVIDENCE],
+        }
+    )
+    uri: str = Field(description="Of the record; `upload` for an image that was sent.")
+    question: str
+    text: str = Field(description="In a word; that it is unknown when `abstained`.")
+    confidence: float = Field(ge=0, le=1)
+    abstained: bool = Field(description="Whether the confidence is below the threshold.")
     lang: str | None = None
     none_weight: float
     evidence: list[Evidence]
