@@ -49,9 +49,7 @@ base: .has-data $(VENV)/.train
 	$(BIN)/revln data questions --captions $(DATA)/captions.zh.txt --lang zh --out runs/questions.zh.jsonl
 	$(BIN)/revln train joint --config configs/joint.toml --data $(DATA) --from runs/towers --lm runs/lm \
 	  $(QUESTIONS) --out runs/joint
-	$(BIN)/revln train joint --config configs/joint-reward.toml --data $(DATA) --from runs/towers --lm runs/lm \
-	  $(QUESTIONS) --generator runs/joint --out runs/joint-reward
-	$(BIN)/revln train export --run runs/joint-reward --data $(DATA) --from runs/towers $(QUESTIONS) \
+	$(BIN)/revln train export --run runs/joint --data $(DATA) --from runs/towers $(QUESTIONS) \
 	  --unrelated benchmarks/no_match_queries.txt --out src/revln/bundles/base
 
 .has-data:

@@ -158,15 +158,15 @@ def test_a_question_brings_up_what_is_said_about_it(table: RecordTable, make_pho
 
 
 def test_what_is_said_around(table: RecordTable, make_photo: MakePhoto) -> None:
-    """Every text of the nearest pictures in the language, else in any; labels where nothing is said; no questions."""
+    """Every text of the nearest pictures in the language, else in any; no labels and no questions."""
     table.upsert([
         make_photo("/a", at(0.9), texts={"a dog": at(0.1), "dogs": at(0.0), "一只狗": at(0.2)}),
         make_photo("/b", at(0.95), texts={"雪": at(0.1)}), make_photo("/c", at(0.5), label="0.3"),
         make_photo("/d", at(0.99), "qa", texts={"what is it? Ada": at(0.1)}),
         make_photo("note", None, "text", texts={"a note": at(0.9)}),
     ])  # fmt: skip
-    assert recalled(table, k=1).around == ("雪", "a dog", "dogs", "0.3")
-    assert recalled(table, k=1, language="zh").around == ("雪", "一只狗", "0.3")
+    assert recalled(table, k=1).around == ("雪", "a dog", "dogs")
+    assert recalled(table, k=1, language="zh").around == ("雪", "一只狗")
 
 
 def test_no_more_than_twenty_are_around(table: RecordTable, make_photo: MakePhoto) -> None:

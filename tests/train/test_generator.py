@@ -203,7 +203,7 @@ def test_names_that_were_never_met_are_spelt_out_of_the_memory(copyist: Generato
     chance = torch.Generator().manual_seed(7)
     ids, texts = question(held_out(chance), chance)
     with torch.inference_mode():
-        assert (spelt(copyist, texts) == ids[:, 1:]).all(1).float().mean() > 0.9
+        assert (spelt(copyist, texts) == ids[:, 1:]).all(1).float().mean() > 0.8
         # Without the memory they are not known, and with the other text more alike that one is read.
         assert (spelt(copyist, Recalled(torch.zeros_like(texts.words), texts.likenesses)) == ids[:, 1:]).all(
             1

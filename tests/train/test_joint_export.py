@@ -16,7 +16,8 @@ from revln.errors import InputError
 from revln.images import open_image
 from revln.models import Bundle, Model, load_model
 from revln.models.card import sha256_of
-from revln.pipeline import Memory, caption
+from revln.pipeline import Memory, ask, caption
+from revln.sources import read_questions
 from revln.train.cli import app
 from revln.train.efficientnet import scaled
 from revln.train.export import shipped_photos
@@ -35,20 +36,34 @@ LIKENESSES = np.array(
 
 
 @pytest.fixture(scope="module")
-def exact(joint_run: Path, bundle: Path, caption_data: AlignData, tmp_path_factory: pytest.TempPathFactory) -> Model:
+def exact(
+    joint_run: Path,
+    bundle: Path,
+    caption_data: AlignData,
+    colour_questions: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Model:
     """The run as a bundle whose weights are stored whole."""
     out = tmp_path_factory.mktemp("bundles") / "exact"
     stored = {f"{part}_precision": "fp32" for part in ("vision", "text", "generator")}
-    export_joint(joint_run, Bundle(bundle), caption_data, UNRELATED, shipped_photos(2), out, **stored)
+    asked = read_questions(colour_questions)
+    export_joint(joint_run, Bundle(bundle), caption_data, UNRELATED, shipped_photos(2), out, questions=asked, **stored)
     return load_model(out)
 
 
 @pytest.fixture(scope="module")
-def speaking(joint_run: Path, bundle: Path, caption_data: AlignData, tmp_path_factory: pytest.TempPathFactory) -> Model:
+def speaking(
+    joint_run: Path,
+    bundle: Path,
+    caption_data: AlignData,
+    colour_questions: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Model:
     """The run as ``revln train export`` makes it."""
     folder = tmp_path_factory.mktemp("bundles")
     (folder / "unrelated.txt").write_text("\n".join(UNRELATED * 2), encoding="utf-8")
     options = ["--run", joint_run, "--data", caption_data.images.parent, "--from", bundle]
+    options += ["--questions", colour_questions]
     options += ["--unrelated", folder / "unrelated.txt", "--out", folder / "speaking"]
     reply = CliRunner().invoke(app, ["export", *map(str, options), "--json"], catch_exceptions=False)
     model = load_model(folder / "speaking")
@@ -171,6 +186,10 @@ def test_captions_with_and_without_a_memory(speaking: Model, photos: list[Path],
         assert english in answer.evidence[0].hit.text
         assert answer.none_weight + sum(part.weight for part in answer.evidence) == pytest.approx(1, abs=1e-5)
         assert chinese in caption(photo, memory=memory, k=3, lang="zh").text
+    assert speaking.generator is not None
+    assert speaking.generator.answers
+    answers = [ask(photo, "what colour is the wall?", memory=memory, k=3, threshold=0.0) for photo in photos]
+    assert sum(answer.text == english for answer, (english, _) in zip(answers, colours, strict=True)) >= 3
     alone = caption(photos[0], model=speaking)
     assert alone.text
     assert (alone.evidence, alone.none_weight) == ((), 1.0)
@@ -181,7 +200,7 @@ def told(model: Model, photo: ImageEncoding, ids: np.ndarray, text: str) -> np.n
     spoken = model.generator
     assert spoken is not None
     assert photo.grid is not None
-    seen = spoken.look(photo.grid, model.shared(photo.embeddings), [[text]], np.array([[[0.9, 0.9]]], np.float32))
+    seen = spoken.look(photo.grid, model.shared(photo.embeddings), [[text]], np.array([[[0.9, 0.9, 0]]], np.float32))
     said = spoken.say(ids[:, :-1], seen).log_probabilities[0]
     return np.take_along_axis(said, ids[0, 1:, None], axis=1)[:, 0]
 

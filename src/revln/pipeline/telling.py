@@ -16,7 +16,7 @@ from revln.pipeline.generators import generator_of, grid_of
 from revln.pipeline.memory import Memory
 from revln.pipeline.recalling import Recaller
 from revln.retrieve import Recollection
-from revln.text import caption_tokens
+from revln.text import caption_tokens, pad, without_stop, written_in
 from revln.types import Embedding, Evidence, ImageEncoding
 
 __all__ = ["Teller", "Told"]
@@ -88,14 +88,19 @@ class Teller:
             recalled: what is recalled of each.
             prompts: tokens [n, t] that the sentences begin with.
             decoding: how they are found.
-            language: of captions, which are to agree with what is said of like photos.
+            language: of captions, which are to agree with what is said of like photos: the best is chosen of those that
+                are found and those that are recalled.
         """
         context = self._look(seen, recalled)
         found = alternatives(self.generator.speaker(context), prompts, decoding)
-        sentences = [
-            own[0] if language is None else self._agreeing(own, recollection.around, decoding, language)
-            for own, recollection in zip(found, recalled, strict=True)
-        ]
+        if language is None or decoding.beams == 1 or not decoding.agreement:
+            sentences = [own[0] for own in found]
+        else:
+            recited = self._recited(context, recalled, language)
+            sentences = [
+                self._agreeing([*own, *others], recollection.around, decoding, language)
+                for own, others, recollection in zip(found, recited, recalled, strict=True)
+            ]
         return [
             Told(sentence, *rests_on(own.hits, sentence.looked, context.entries))
             for sentence, own in zip(sentences, recalled, strict=True)
@@ -124,6 +129,35 @@ class Teller:
             sentence = Sentence(ids, log_probabilities, looked / np.float32(len(log_probabilities)))
             yield Told(sentence, *rests_on(recalled.hits, sentence.looked, context.entries))
 
+    def _recited(self, context: Seen, recalled: Sequence[Recollection], language: str) -> list[list[Sentence]]:
+        """Captions of other photos as sentences about each photo, as likely as the generator finds them."""
+        generator = self.generator
+        most = generator.max_tokens - 2
+        texts = [generator.encode(_recitable(own, language), most) for own in recalled]
+        count = max(map(len, texts), default=0)
+        if not count:
+            return [[] for _ in recalled]
+        first, end = generator.beginning(language), generator.end
+        # Each row of the context serves as many sentences; where there are fewer, empty ones fill up.
+        filled = [[first, *ids, end] for own in texts for ids in (*own, *[[]] * (count - len(own)))]
+        ids = pad(filled)[0]
+        said = generator.say(ids[:, :-1], context)
+        told = np.take_along_axis(said.log_probabilities, ids[:, 1:, None], axis=2)[..., 0]
+        sentences = []
+        for row, own in enumerate(texts):
+            places = range(row * count, row * count + len(own))
+            sentences.append(
+                [
+                    Sentence(
+                        tuple(tokens),
+                        tuple(told[place, : len(tokens) + 1].tolist()),
+                        said.looked[place, : len(tokens) + 1].mean(axis=0),
+                    )
+                    for place, tokens in zip(places, own, strict=True)
+                ]
+            )
+        return sentences
+
     def _agreeing(
         self, found: Sequence[Sentence], around: Sequence[str], decoding: Decoding, language: str
     ) -> Sentence:
@@ -148,3 +182,9 @@ def _padded(likenesses: Sequence[Embedding]) -> Embedding:
     for row, own in enumerate(likenesses):
         filled[row, : len(own)] = own
     return filled
+
+
+def _recitable(recalled: Recollection, language: str) -> list[str]:
+    """Recalled captions of other photos that may be true of this one."""
+    said = [hit.text or "" for hit in recalled.hits if hit.record.kind != "qa" and hit.text in hit.record.told]
+    return [without_stop(text) for text in said if written_in(text, language)]

@@ -30,7 +30,7 @@ class Recollection:
         hits: the records; ``score`` is the cosine to the record's picture, or to its text where it has none.
         likenesses: cosines [k, 3] of the image to the record's picture and to the text, and of the question to the
             text; 0 where there is no question.
-        around: all that is said of the records whose pictures are nearest, captions or else labels.
+        around: all that is said of the records whose pictures are nearest.
     """
 
     hits: tuple[Hit, ...]
@@ -104,7 +104,7 @@ def _said_around(records: Mapping[int, Record], pictures: Mapping[int, float], l
     said: list[str] = []
     nearest = [row for row in sorted(pictures, key=lambda row: -pictures[row]) if records[row].kind != "qa"]
     for row in nearest[:_AROUND]:
-        texts = _texts(records[row])
+        texts = records[row].told
         said += [text for text in texts if written_in(text, language)] or texts
     return tuple(said)
 

@@ -271,7 +271,7 @@ class Joint(Stage[JointModel]):
         return self.memory.look(self.module, batch.grid, batch.queries, recalled)
 
     def _contrast(self, batch: _Batch, draw: Draw) -> Tensor:
-        texts = self.memory.texts[batch.memory]
+        texts = self.memory.texts[batch.language]
         owners = texts.owners[: texts.captions]
         own = [draw.numpy.choice(np.flatnonzero(owners == photo)) for photo in batch.photos]
         said = self.module.texts(texts.sentences[own])

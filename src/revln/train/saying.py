@@ -27,7 +27,7 @@ def say(
         chance: draws each token by its probability; if not given, the likeliest is taken.
     """
     ids = given = prompts.repeat_interleave(count, 0)
-    past, ended = generator.decoder.no_past(len(ids)), torch.zeros(len(ids), dtype=torch.bool)
+    past, ended = generator.decoder.no_past(len(ids)), (ids == _END).any(1)
     for _ in range(most - prompts.shape[1]):
         told = generator(given, past, seen)
         past, last = told.past, told.log_probabilities[:, -1].float()
