@@ -97,9 +97,11 @@ class Teller:
             sentences = [own[0] for own in found]
         else:
             recited = self._recited(context, recalled, language)
+            # As far as the generator finds that anything recalled fits: what a memory says of other things is no help.
+            weights = decoding.agreement * (1 - context.tensors["shares"][:, 0])
             sentences = [
-                self._agreeing([*own, *others], recollection.around, decoding, language)
-                for own, others, recollection in zip(found, recited, recalled, strict=True)
+                self._agreeing([*own, *others], recollection.around, decoding.length_penalty, weight, language)
+                for own, others, recollection, weight in zip(found, recited, recalled, weights.tolist(), strict=True)
             ]
         return [
             Told(sentence, *rests_on(own.hits, sentence.looked, context.entries))
@@ -159,12 +161,12 @@ class Teller:
         return sentences
 
     def _agreeing(
-        self, found: Sequence[Sentence], around: Sequence[str], decoding: Decoding, language: str
+        self, found: Sequence[Sentence], around: Sequence[str], length_penalty: float, weight: float, language: str
     ) -> Sentence:
         said = [caption_tokens(self.generator.decode(sentence.ids), language) for sentence in found]
-        scores = [sentence.score(decoding.length_penalty) for sentence in found]
+        scores = [sentence.score(length_penalty) for sentence in found]
         heard = [caption_tokens(text, language) for text in around]
-        return found[most_agreeing(said, scores, heard, decoding.agreement)]
+        return found[most_agreeing(said, scores, heard, weight)]
 
     def _look(self, seen: Sequence[ImageEncoding], recalled: Sequence[Recollection]) -> Seen:
         return self.generator.look(
