@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from revln.errors import CaptionFileError, ImageError, InputError
-from revln.evaluate import evaluate_retrieval, retrieval
+from revln.evaluate import evaluate_retrieval
 
 
 @pytest.fixture
@@ -38,11 +38,10 @@ def test_a_split_takes_some_and_five_captions_at_most(model, photos, captions, t
     assert scores.text_to_image["R@1"] == 100.0
 
 
-def test_progress_counts_images_in_chunks(model, photos, captions, monkeypatch) -> None:
-    monkeypatch.setattr(retrieval, "_CHUNK", 2)
+def test_progress_counts_images(model, photos, captions) -> None:
     seen: list[tuple[int, int]] = []
     evaluate_retrieval(photos, captions, model=model, progress=lambda done, total: seen.append((done, total)))
-    assert seen == [(2, 3), (3, 3)]
+    assert seen == [(1, 3), (2, 3), (3, 3)]
 
 
 def test_images_are_found_by_name_below_the_folder(model, photos, tmp_path) -> None:

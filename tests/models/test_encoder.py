@@ -62,6 +62,7 @@ def test_an_opened_image_is_turned_upright_as_its_file_is(tiny_bundle: Path, tmp
         seen.append(rgb)
         return transform(rgb)
 
+    watch.min_side = transform.min_side
     model.encoder.transform = watch
     with Image.open(tmp_path / "turned.png") as opened:
         model.encode_images([opened])
