@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs revln[serve]")
 
 from revln.pipeline import Memory
+from serving import served_here
 
 
 @pytest.mark.parametrize("asked", ["red", ["red"], ["red", "a blue thing", "green"]])
@@ -48,3 +49,14 @@ def test_base64(client: Any, memory: Memory) -> None:
 )
 def test_what_can_be_asked(client: Any, asked: dict[str, Any], status: int) -> None:
     assert client.post("/v1/embeddings", json=asked).status_code == status
+
+
+def test_the_official_client(memory: Memory) -> None:
+    openai = pytest.importorskip("openai", reason="needs revln[openai]")
+    texts = ["red", "a blue thing"]
+    with served_here(memory) as url:
+        client = openai.OpenAI(base_url=f"{url}/v1", api_key="none", max_retries=0)
+        told = client.embeddings.create(model=memory.model.card.name, input=texts)
+        with pytest.raises(openai.NotFoundError):
+            client.embeddings.create(model="text-embedding-3-small", input=texts)
+    np.testing.assert_allclose([row.embedding for row in told.data], memory.model.encode_texts(texts), atol=1e-6)
