@@ -154,6 +154,7 @@ def test_smoke_run_of_each_config(
     distilled: Callable[[str, int], Path],
     bundle: Path,
     language_run: Path,
+    colour_questions: Path,
     tmp_path: Path,
 ) -> None:
     stage = config.stem.split("-")[0]
@@ -163,7 +164,7 @@ def test_smoke_run_of_each_config(
     if stage == "align" and (bound := load_config(config, AlignConfig)).text != "minilm":
         options += ["--text", str(distilled(bound.text, bound.text_layers))]
     if stage == "joint":
-        options += ["--from", str(bundle), "--lm", str(language_run)]
+        options += ["--from", str(bundle), "--lm", str(language_run), "--questions", str(colour_questions)]
     reply = CliRunner().invoke(app, [stage, *options, "--smoke", "--json"], catch_exceptions=False)
     assert reply.exit_code == 0
     result = json.loads(reply.stdout)
