@@ -5,18 +5,15 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from revln.cli.command import Reply, command
 from revln.cli.opening import memory_if_any
 from revln.cli.options import ExcludeSelf, GeneratorName, MemoryPath, ModelName, NoMemory, RecalledCount
-from revln.cli.photo_answers import answer_about_photos
+from revln.cli.photo_answers import answer_about_photos, show_told
 from revln.config import ABSTAIN_BELOW, RECALLED
-
-if TYPE_CHECKING:
-    from revln.types import Answer
 
 __all__ = ["ask"]
 
@@ -62,10 +59,4 @@ def ask(
         threshold=threshold,
         generator=generator,
     )
-    return answer_about_photos("Answering", answer, _show)
-
-
-def _show(answers: list[Answer]) -> None:
-    from revln.cli.tables import show_told
-
-    show_told(answers)
+    return answer_about_photos("Answering", answer, show_told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -19,11 +19,8 @@ from revln.cli.options import (
     NoMemory,
     RecalledCount,
 )
-from revln.cli.photo_answers import answer_about_photos
+from revln.cli.photo_answers import answer_about_photos, show_told
 from revln.config import RECALLED
-
-if TYPE_CHECKING:
-    from revln.types import Answer
 
 __all__ = ["caption"]
 
@@ -68,10 +65,4 @@ def caption(
         decoding=decoding,
         generator=generator,
     )
-    return answer_about_photos("Describing", ask, _show)
-
-
-def _show(answers: list[Answer]) -> None:
-    from revln.cli.tables import show_told
-
-    show_told(answers)
+    return answer_about_photos("Describing", ask, show_told)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from revln.errors import GeneratorError, ImageError
     from revln.types import Answer
 
-__all__ = ["answer_about_photos"]
+__all__ = ["answer_about_photos", "show_told"]
 
 
 def answer_about_photos(
@@ -33,3 +33,10 @@ def answer_about_photos(
     skipped = [{"path": error.name, "reason": error.reason} for error in unreadable]
     data = {"results": [answer.to_dict() for answer in answers], "skipped": skipped}
     return Reply(data, lambda: show(answers) if answers else None, 1 if unreadable else 0)
+
+
+def show_told(answers: list[Answer]) -> None:
+    """Prints captions or answers with what they rest on."""
+    from revln.cli import tables
+
+    tables.show_told(answers)

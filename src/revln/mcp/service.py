@@ -8,10 +8,9 @@ from typing import NamedTuple, TypeVar
 
 import anyio
 import anyio.to_thread
-from PIL import Image
 
-from revln.errors import ImageError, QueryError
-from revln.images import decode_image, decode_thumb, open_image
+from revln.errors import QueryError
+from revln.images import open_image
 from revln.mcp.files import allowed_file
 from revln.mcp.settings import Settings
 from revln.models import Model
@@ -94,7 +93,7 @@ class Service:
         transform = model.encoder.transform
         if record is not None:
             uri = self.memory.record(record).uri
-            image = self._picture(record, transform.min_side)
+            image = self.memory.picture(record, transform.min_side)
         else:
             file = self.file(str(path))
             uri, image = str(file), open_image(file, min_side=transform.min_side)
@@ -110,12 +109,3 @@ class Service:
         if self._written % self.settings.writes_between_upkeep == 0:
             self.memory.keep_up()
         return record
-
-    def _picture(self, record: str, min_side: int | None) -> Image.Image:
-        try:
-            return decode_image(self.memory.photo_file(record), name=record, min_side=min_side).image
-        except ImageError:
-            thumb = self.memory.thumbs([record]).get(record)
-            if thumb is None:
-                raise
-            return decode_thumb(thumb)

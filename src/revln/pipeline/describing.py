@@ -7,11 +7,10 @@ from collections.abc import Callable
 
 import numpy as np
 
-from revln.errors import ImageError
-from revln.images import decode_thumb
 from revln.models import Model, map_ordered
 from revln.pipeline.captioning import Captioner
 from revln.pipeline.memory import Memory
+from revln.pipeline.thumbs import look_at_thumb
 from revln.store import Row, Snapshot
 from revln.store.rows import rows_to_arrow, utc_now
 from revln.types import GENERATED, ImageEncoding
@@ -55,14 +54,7 @@ def _look(snapshot: Snapshot, row_ids: np.ndarray, model: Model) -> dict[str, tu
     """Name and encoding of each photo that there is a thumb of, by record id."""
     thumbs = snapshot.thumbs(row_ids)
     records = snapshot.records(row_ids)
-
-    def encode(row: int) -> ImageEncoding | None:
-        try:
-            return model.encoder.encode_pixels(model.encoder.transform(decode_thumb(thumbs[row]))[None])
-        except ImageError:
-            return None
-
-    seen = zip(thumbs, map_ordered(encode, thumbs), strict=True)
+    seen = zip(thumbs, map_ordered(lambda thumb: look_at_thumb(thumb, model), thumbs.values()), strict=True)
     return {records[row].id: (records[row].uri, one) for row, one in seen if one is not None}
 
 

@@ -9,9 +9,10 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from revln.errors import ImageError, MemoryStoreError, QueryError, RecordNotFoundError
-from revln.images import PIXEL_LIMIT, os_reason
+from revln.images import PIXEL_LIMIT, decode_image, decode_thumb, os_reason
 from revln.images.decode import byte_limit
 from revln.images.files import read_file
 from revln.models import BundleEncoder, Model, find_bundle, load_model
@@ -115,6 +116,25 @@ class MaintainedMemory:
         except OSError as error:
             raise ImageError(found.uri, os_reason(error)) from error
         return read_file(Path(found.uri), limit=byte_limit(PIXEL_LIMIT)) if archived is None else archived
+
+    def picture(self, record: str, min_side: int | None = None) -> Image.Image:
+        """A photo upright and in RGB: its file, or its thumb where that cannot be read any more.
+
+        Args:
+            record: its id.
+            min_side: lets a JPEG be decoded at a reduced scale that keeps both sides at least this long.
+
+        Raises:
+            RecordNotFoundError: there is no such record.
+            ImageError: there is no picture of it.
+        """
+        try:
+            return decode_image(self.photo_file(record), name=record, min_side=min_side).image
+        except ImageError:
+            thumb = self.thumbs([record]).get(record)
+            if thumb is None:
+                raise
+            return decode_thumb(thumb)
 
     def correct(self, record: str, *, texts: Sequence[str] | None = None, label: str | None = None) -> Record:
         """Corrects what is said of a record. Its file is not read, so it need not be there.

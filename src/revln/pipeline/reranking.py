@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from revln.answer import reranked
-from revln.errors import ImageError, QueryError
-from revln.images import decode_thumb
+from revln.errors import QueryError
 from revln.models import Model, map_ordered
 from revln.pipeline.generators import generator_of, grid_of
+from revln.pipeline.thumbs import look_at_thumb
 from revln.text import written_in
 from revln.types import Embedding, Hit, ImageEncoding
 
@@ -34,7 +34,8 @@ def rerank_hits(model: Model, text: str, hits: Sequence[Hit], thumbs: Mapping[st
         QueryError: the text is in none of its languages.
     """
     first, rest = hits[:RERANKED], hits[RERANKED:]
-    seen = list(map_ordered(lambda hit: _look(model, thumbs.get(hit.record.id)), first))
+    found = [thumbs.get(hit.record.id) for hit in first]
+    seen = list(map_ordered(lambda thumb: None if thumb is None else look_at_thumb(thumb, model), found))
     told = np.full(len(first), np.nan, np.float32)
     places = [place for place, one in enumerate(seen) if one is not None]
     if places:
@@ -69,12 +70,3 @@ def log_likelihoods(model: Model, texts: Sequence[str], seen: Sequence[ImageEnco
         np.zeros((len(seen), 0, len(generator.likeness_weights)), np.float32),
     )
     return generator.log_likelihoods(texts, language, context)
-
-
-def _look(model: Model, thumb: bytes | None) -> ImageEncoding | None:
-    if thumb is None:
-        return None
-    try:
-        return model.encoder.encode_pixels(model.encoder.transform(decode_thumb(thumb))[None])
-    except ImageError:
-        return None

@@ -12,8 +12,6 @@ from typing import BinaryIO, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from revln.errors import ImageError
-from revln.images import decode_image, decode_thumb
 from revln.models import Model
 from revln.pipeline import Memory
 from revln.serve.batching import Batcher
@@ -188,14 +186,7 @@ class Service:
     def _picture(self, record: str) -> _Pixels:
         model = self.memory.current_model()
         transform = model.encoder.transform
-        try:
-            image = decode_image(self.memory.photo_file(record), name=record, min_side=transform.min_side).image
-        except ImageError:
-            thumb = self.memory.thumbs([record]).get(record)
-            if thumb is None:
-                raise
-            image = decode_thumb(thumb)
-        return _Pixels(model, transform(image))
+        return _Pixels(model, transform(self.memory.picture(record, transform.min_side)))
 
 
 def _row(encoding: ImageEncoding, place: int) -> ImageEncoding:
