@@ -68,6 +68,12 @@ def run_python(code: str, *arguments: object) -> dict[str, Any]:
     return result
 
 
+def resident_mb(field: str, process: int | str = "self") -> int:
+    """A size that Linux tells of a process, mapped files included: ``VmRSS`` now, ``VmHWM`` the largest so far."""
+    lines = dict(line.split(":", 1) for line in Path(f"/proc/{process}/status").read_text().splitlines())
+    return int(lines[field].split()[0]) // 1024
+
+
 def finish(name: str, **numbers: Any) -> None:
     """Prints the result as one line of JSON, with what it was measured on."""
     machine = {"machine": platform.machine(), "cores": cores(), "python": platform.python_version()}

@@ -20,8 +20,8 @@ from typing import Any
 from common import finish, parser
 from revln.models.registry import open_bundle
 from revln.train.config import JointConfig
+from revln.train.generator_start import GeneratorStart
 from revln.train.joint import joint
-from revln.train.language import load_language_part
 from revln.train.pairs import AlignData
 from revln.train.run_directory import best_epoch
 from revln.train.starting import Start
@@ -49,8 +49,8 @@ def trained(folder: Path, bundle: str, changes: dict[str, Any], language_run: Pa
     opened = open_bundle(bundle)
     config = dataclasses.replace(SHORT, start=opened.card.id, **changes)
     made_with, start = Start.of_bundle(opened)
-    part = load_language_part(language_run, config.dropout, looks=True, scratch=config.decoder == "scratch")
-    joint(config, made_with, AlignData.in_folder(folder), out, start=start, part=part, resume=out.exists())
+    begun = GeneratorStart.of_language_model(language_run, config)
+    joint(config, made_with, AlignData.in_folder(folder), out, start=start, begun=begun, resume=out.exists())
     return best_epoch(out)[1]
 
 

@@ -39,7 +39,7 @@ from typing import Any
 import numpy as np
 
 import revln
-from common import finish, parser, photos_in
+from common import finish, parser, photos_in, resident_mb
 from mixture import Mixture
 from revln.models import Model
 from revln.sources import read_captions
@@ -183,12 +183,6 @@ def changes(memory: revln.Memory, mixture: Mixture, count: int) -> dict[str, Any
     return {"add_1000_s": round(added, 2), "delete_1000_s": round(deleted, 2)}
 
 
-def peak_mb() -> int:
-    """Largest resident size of this process so far, mapped files included."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(lines["VmHWM"].split()[0]) // 1024
-
-
 def worker(argv: Sequence[str]) -> None:
     """One step in a process of its own, so that its peak memory is its own; prints JSON."""
     step, directory, model_name, *numbers = argv
@@ -207,13 +201,13 @@ def worker(argv: Sequence[str]) -> None:
             result |= {
                 "ids_alone": alone,
                 "filter": filtered(memory, mixture, count, queries),
-                "peak_mb": peak_mb(),
+                "peak_mb": resident_mb("VmHWM"),
                 "faiss": bare_faiss(mixture, count, queries, truth, alone["recall@10"]),
                 "changes": changes(memory, mixture, count),
             }
             ratio = result["faiss"]["p50_ms"] / alone["p50_ms"]
             result["ids_alone"]["of_bare_faiss"] = round(ratio, 2)
-    result.setdefault("peak_mb", peak_mb())
+    result.setdefault("peak_mb", resident_mb("VmHWM"))
     print(json.dumps(result))
 
 

@@ -31,9 +31,7 @@ FACTS = {
     "recalled_tokens": RECALLED_TOKENS,
     "recalled": 8,
     "likeness_weights": (1.0, 1.0, 1.0),
-    "layers": 1,
-    "key_heads": 1,
-    "head_width": 3,
+    "decoder": {"vocabulary": len(WORDS), "width": 3, "layers": 1, "heads": 1, "key_heads": 1, "hidden": 6},
     "answers": True,
 }
 """What the card says of it, but for the towers."""

@@ -12,6 +12,7 @@ from revln.errors import InputError
 
 __all__ = [
     "ABSTAIN_BELOW",
+    "COMPARED",
     "MEMORY_VARIABLE",
     "NEIGHBOURS",
     "RECALLED",
@@ -24,6 +25,7 @@ __all__ = [
 
 NEIGHBOURS = 100  # labelled records that a classification asks, see benchmarks/classify.py
 RECALLED = 8  # records that a caption may rest on
+COMPARED = 50  # photos that are looked at when duplicates of one are wanted
 ABSTAIN_BELOW = 0.2  # confidence in an answer
 MEMORY_VARIABLE = "REVLN_MEMORY"
 _DATA_VARIABLE = "REVLN_DATA"

@@ -156,15 +156,23 @@ def test_what_is_told_of_a_sentence_belongs_to_it(seed: int, beams: int) -> None
 @pytest.mark.parametrize("beams", [1, 3])
 def test_a_sentence_without_end_is_cut_off(beams: int) -> None:
     endless = by_last({FIRST: {A: 0.9, B: 0.1}, A: {B: 0.9, A: 0.1}, B: {A: 0.9, B: 0.1}})
-    (sentence,) = decode(Table(endless), begun(1), Decoding(most=5, beams=beams))
-    assert sentence.ids == (A, B, A, B, A)
+    (sentence,) = decode(Table(endless), begun(1), Decoding(most=4, beams=beams))
+    assert sentence.ids == (A, B, A, B)
     assert sentence.likelihood == pytest.approx(0.9)
-    assert sentence.looked == pytest.approx([0.2, 0, 0.4, 0.4, 0])
+    assert sentence.looked == pytest.approx([0.25, 0, 0.5, 0.25, 0])
+
+
+@pytest.mark.parametrize("beams", [1, 3])
+def test_three_tokens_in_a_row_are_said_once(beams: int) -> None:
+    tell = by_last({FIRST: {A: 1}, A: {B: 0.99, END: 0.01}, B: {A: 0.99, END: 0.01}})
+    (sentence,) = decode(Table(tell), begun(1), Decoding(most=20, beams=beams, length_penalty=2))
+    assert sentence.ids == (A, B, A, B)
+    assert sentence.log_probabilities[-1] == pytest.approx(np.log(0.01))
 
 
 def test_an_unlikely_end_is_no_reason_to_end() -> None:
-    tell = by_last({FIRST: {A: 0.99, END: 0.01}, A: {A: 0.99, END: 0.01}})
-    assert decode(Table(tell), begun(1), Decoding(most=5, beams=2))[0].ids == (A,) * 5
+    tell = by_last({FIRST: {A: 1}, A: {B: 0.99, END: 0.01}, B: {C: 0.99, END: 0.01}, C: {A: 0.99, END: 0.01}})
+    assert decode(Table(tell), begun(1), Decoding(most=5, beams=2))[0].ids == (A, B, C, A, B)
 
 
 @pytest.mark.parametrize("beams", [1, 3])

@@ -187,7 +187,7 @@ def test_a_card_that_lists_no_such_file_is_refused(copy: Path, change: Callable[
 
 @pytest.mark.parametrize(
     "key",
-    ["languages", "max_tokens", "recalled_tokens", "likeness_weights", "layers", "key_heads", "head_width", "towers"],
+    ["languages", "max_tokens", "recalled_tokens", "likeness_weights", "decoder", "towers"],
 )
 def test_a_card_that_lacks_a_fact_is_refused(copy: Path, change: Callable[..., None], key: str) -> None:
     change("generator", **{key: None})
@@ -199,7 +199,14 @@ def test_a_card_that_lacks_a_fact_is_refused(copy: Path, change: Callable[..., N
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("max_tokens", "many"), ("likeness_weights", [1.0]), ("likeness_weights", 1.0), ("languages", []), ("towers", [])],
+    [
+        ("max_tokens", "many"),
+        ("likeness_weights", [1.0]),
+        ("likeness_weights", 1.0),
+        ("languages", []),
+        ("towers", []),
+        ("decoder", {"layers": 1, "heads": 0, "key_heads": 1, "width": 3}),
+    ],
 )
 def test_a_fact_of_another_kind_is_refused(copy: Path, change: Callable[..., None], key: str, value: object) -> None:
     change("generator", **{key: value})

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image, ImageEnhance
 
 import revln
 from faulting import scarcity
-from revln.errors import MemoryStoreError, QueryError
+from revln.errors import MemoryStoreError, QueryError, RecordNotFoundError
 from revln.models import Model
 from revln.pipeline import Memory, index
 from revln.pipeline.fingerprints import SAME_PICTURE, distance, fingerprint
@@ -106,6 +107,64 @@ def test_look_alikes_are_told_apart(memory: Memory, tmp_path: Path) -> None:
         assert "mirror.png" in {Path(it.uri).name for it in pair.records}
         assert pair.distance > SAME_PICTURE
         assert pair.to_dict()["verdict"] == "similar"
+
+
+def test_duplicates_of_one_photo(memory: Memory, tmp_path: Path) -> None:
+    folder = tmp_path / "p"
+    folder.mkdir()
+    image = Image.open(PHOTOS[3]).convert("RGB").resize((320, 240))
+    image.save(folder / "one.png")
+    shutil.copy(folder / "one.png", folder / "copy.png")
+    image.save(folder / "again.jpg", quality=90)
+    image.resize((160, 120)).save(folder / "small.png")
+    image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "mirror.png")  # of the same tiny vector
+    index(folder, memory=memory)
+    ids = {Path(uri).name: record for record, uri in memory.table.snapshot.uris()}
+    memory.add(image=folder / "one.png", source="other")
+    memory.add(image=folder / "one.png", question="what?", answer="x")
+
+    def found(name: str, **options) -> list[tuple[str, str]]:
+        return [(it.kind, Path(it.picture.uri).name) for it in memory.duplicates_of(ids[name], **options)]
+
+    assert found("one.png") == [("exact", "copy.png"), ("near", "again.jpg"), ("near", "small.png")]
+    assert [kind for kind, _ in found("small.png")] == ["near"] * 4  # of one file there are records in two sources
+    assert found("mirror.png") == []
+    assert [kind for kind, _ in found("one.png", k=1)] in (["exact"], [])  # one that is as near may come before it
+    for it in memory.duplicates_of(ids["one.png"]):
+        assert it.distance <= SAME_PICTURE
+        assert it.score == pytest.approx(1, abs=0.01)
+        assert set(it.to_dict()) == {"kind", "score", "distance", "id", "uri", "width", "height", "size"}
+
+
+def test_duplicates_of_one_photo_are_those_of_the_whole_memory(tmp_path: Path, folder: Path) -> None:
+    memory = Memory.open(tmp_path / "m", model="base")
+    index(folder, memory=memory)
+    for group in memory.duplicates(near=True).groups:
+        for picture in group.records:
+            others = {it.picture for it in memory.duplicates_of(picture.id)}
+            assert others == set(group.records) - {picture}
+
+
+def test_what_is_no_photo_has_no_duplicates(filled: Memory, photo_folder: Path) -> None:
+    answer = filled.add(image=photo_folder / "red.png", question="what?", answer="a wall")
+    text = filled.add(texts=["red"])
+    assert filled.duplicates_of(answer.id) == filled.duplicates_of(text.id) == ()
+    with pytest.raises(RecordNotFoundError):
+        filled.duplicates_of("0" * 20)
+    with pytest.raises(QueryError, match="k is 0"):
+        filled.duplicates_of(text.id, k=0)
+
+
+def test_only_the_nearest_are_looked_at(filled: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked = []
+    thumbs = type(filled.table.snapshot).thumbs
+    monkeypatch.setattr(
+        "revln.store.Snapshot.thumbs", lambda self, rows: looked.extend(rows.tolist()) or thumbs(self, rows)
+    )
+    (row,) = filled.table.snapshot.row_ids("uri LIKE '%orange%'")
+    filled.duplicates_of(filled.table.snapshot.column("id", np.array([row]))[row], k=1)
+    assert len(looked) == len(set(looked)) == 2
+    assert row in looked
 
 
 def test_many_photos_go_through_in_blocks(filled: Memory, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -165,12 +165,27 @@ def test_what_is_said_around(table: RecordTable, make_photo: MakePhoto) -> None:
         make_photo("/d", at(0.99), "qa", texts={"what is it? Ada": at(0.1)}),
         make_photo("note", None, "text", texts={"a note": at(0.9)}),
     ])  # fmt: skip
-    assert recalled(table, k=1).around == ("雪", "a dog", "dogs")
-    assert recalled(table, k=1, language="zh").around == ("雪", "一只狗")
+    b, a = recalled(table, k=1).around
+    assert (a.texts, b.texts) == (("a dog", "dogs"), ("雪",))
+    assert (a.best, a.fitting) == ("a dog", pytest.approx(0.1))
+    assert [own.texts for own in recalled(table, k=1, language="zh").around] == [("雪",), ("一只狗",)]
 
 
-def test_no_more_than_twenty_are_around(table: RecordTable, make_photo: MakePhoto) -> None:
+def test_the_nearest_count_most_around_but_copies_count_together(table: RecordTable, make_photo: MakePhoto) -> None:
+    for number in range(4):
+        table.upsert([make_photo(f"/copy {number}", at(0.9), texts={"a": at(0.1)})])
+    table.upsert([make_photo("/other", (0.9, -at(0.9)[1]), texts={"b": at(0.1)})])
+    table.upsert([make_photo("/far", at(0.2), texts={"c": at(0.1)})])
+    parts: dict[str, float] = {}
+    for own in recalled(table).around:
+        parts[own.best] = parts.get(own.best, 0.0) + own.part
+    assert sum(parts.values()) == pytest.approx(1)
+    assert parts["c"] < parts["b"]
+    assert parts["a"] < 2 * parts["b"]  # and not four times as much
+
+
+def test_no_more_than_thirty_are_around(table: RecordTable, make_photo: MakePhoto) -> None:
     table.upsert(
         [make_photo(f"/{number}", at(0.9 - number / 100), texts={f"{number}": at(0.1)}) for number in range(40)]
     )
-    assert recalled(table, k=8).around == tuple(map(str, range(20)))
+    assert [own.best for own in recalled(table, k=8).around] == list(map(str, range(30)))

@@ -99,7 +99,7 @@ def test_a_record_without_a_picture(client: Any, memory: Memory) -> None:
     ],
 )
 def test_ids_that_are_none(client: Any, memory: Memory, record: str, status: int) -> None:
-    for path in ("", "/thumb", "/file"):
+    for path in ("", "/thumb", "/file", "/duplicates"):
         assert client.get(f"/v1/records/{record}{path}").status_code == status
     assert client.patch(f"/v1/records/{record}", json={"texts": ["x"]}).status_code == status
     assert client.delete(f"/v1/records/{record}").status_code == status

@@ -31,7 +31,7 @@ def test_whatever_is_asked(serve: Any) -> None:
     client = serve()
     schema = schemathesis.openapi.from_dict(client.get("/openapi.json").json())
     operations = [found.ok() for found in schema.get_all_operations()]
-    assert len(operations) == 25
+    assert len(operations) == 26
     modes = (schemathesis.GenerationMode.POSITIVE, schemathesis.GenerationMode.NEGATIVE)
     for operation in operations:
         for mode in modes:

@@ -11,7 +11,9 @@ pytest.importorskip("fastapi", reason="needs revln[serve]")
 from pydantic import BaseModel
 
 from revln.pipeline import Memory, ask, caption, classify
+from revln.pipeline.duplicates import Duplicate
 from revln.serve import shapes
+from revln.store.pictures import Picture
 from revln.types import Evidence, Hit, IndexReport, LabelScore, Record, SearchResult, Skipped, Via
 
 RECORD = Record("0" * 20, "files", "image", "/a.jpg", ("one", "two"), "x", {"width": 3})
@@ -27,6 +29,7 @@ HIT = Hit(1, 0.5, 0.25, RECORD, 0.5, "two", VIA)
         (shapes.Hit, HIT),
         (shapes.SearchResult, SearchResult((HIT,), True, 0.1, ("beware",))),
         (shapes.Evidence, Evidence(HIT, 0.5)),
+        (shapes.Duplicate, Duplicate("near", 0.5, 3, Picture("1" * 20, "/b.jpg", 3, 4, 5, "0" * 32))),
         (shapes.LabelScore, LabelScore("x", 0.5)),
         (shapes.Skipped, Skipped("/a", "truncated")),
         (shapes.IndexReport, IndexReport(1, 2, 3, (Skipped("/a", "b"),), 4, 5, 6, 0.5)),

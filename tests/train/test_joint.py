@@ -20,11 +20,11 @@ from revln.train.checkpoint import load_into, read_tensors
 from revln.train.cli import app
 from revln.train.config import JointConfig, load_config
 from revln.train.generator import Recalled
+from revln.train.generator_start import GeneratorStart
 from revln.train.joint import Joint, _Batch, joint
 from revln.train.joint_data import read_joint_data
 from revln.train.joint_measures import prompts_of, written
 from revln.train.joint_memory import TrainingMemory
-from revln.train.language import load_language_part
 from revln.train.learner import Learner
 from revln.train.loop import Draw, Result
 from revln.train.pairs import AlignData
@@ -50,7 +50,7 @@ def make(caption_data: AlignData, bundle: Path, language_run: Path, joint_run: P
 
     def stage(config: JointConfig, data: AlignData = caption_data, asked: Sequence[Question] = ()) -> Joint:
         made_with, start = Start.of_bundle(Bundle(bundle))
-        part = load_language_part(language_run, config.dropout, looks=True)
+        part = GeneratorStart.of_language_model(language_run, config).part
         cache = joint_run.parent / "features"
         read = read_joint_data(config, made_with, data, start, part.tokenizer, cache, asked)
         made = Joint(config, made_with, read, start, part)
@@ -66,8 +66,8 @@ def train(caption_data: AlignData, bundle: Path, language_run: Path, joint_run: 
     def run(config: JointConfig, out: Path, **options: object) -> Result:
         made_with, start = Start.of_bundle(Bundle(bundle))
         config = dataclasses.replace(config, start=start.card.id)
-        part = load_language_part(language_run, config.dropout, looks=True)
-        return joint(config, made_with, caption_data, out, start=start, part=part, **options)
+        begun = GeneratorStart.of_language_model(language_run, config)
+        return joint(config, made_with, caption_data, out, **{"start": start, "begun": begun} | options)
 
     return run
 
@@ -92,9 +92,8 @@ def test_reward_goes_on_from_likelihood(
     joint_run: Path, train: Callable[..., Result], colour_questions: Path, tmp_path: Path
 ) -> None:
     asked = read_questions(colour_questions)
-    result = train(
-        dataclasses.replace(REWARD, question_weight=1.0), tmp_path / "reward", begun=joint_run, questions=asked
-    )
+    config = dataclasses.replace(REWARD, question_weight=1.0)
+    result = train(config, tmp_path / "reward", begun=GeneratorStart.of_run(joint_run, config), questions=asked)
     best = max(epochs_of(joint_run)[1:], key=lambda epoch: epoch["score"])
     assert result.before["score"] == best["score"]
     assert np.isfinite(result.metrics["loss"])
@@ -425,7 +424,7 @@ def test_directories_that_do_not_do(
     assert "decoder.json: missing: make it with revln train lm --out" in str(error)
     assert isinstance(refused(tmp_path, language_run), BundleError)
     with pytest.raises(InputError, match=r"joint\.safetensors: missing: make it with revln train joint --out"):
-        train(TINY, tmp_path / "run", begun=tmp_path)
+        GeneratorStart.of_run(tmp_path, TINY)
 
 
 @pytest.mark.slow

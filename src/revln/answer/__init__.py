@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from revln.answer.agreement import most_agreeing
+from revln.answer.agreement import agreements
 from revln.answer.classify import ClassificationSources, LabelSet, Neighbours, decide, fuse
 from revln.answer.confidence import certainty, log_odds
 from revln.answer.decoding import Decoding, Sentence, alternatives, decode, follow
@@ -16,6 +16,7 @@ __all__ = [
     "LabelSet",
     "Neighbours",
     "Sentence",
+    "agreements",
     "alternatives",
     "certainty",
     "decide",
@@ -24,7 +25,6 @@ __all__ = [
     "follow",
     "fuse",
     "log_odds",
-    "most_agreeing",
     "reranked",
     "rests_on",
 ]

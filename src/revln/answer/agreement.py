@@ -1,7 +1,7 @@
-"""Which of several sentences agrees best with what is said of like images.
+"""How well sentences agree with what is said of like images.
 
-Consensus captions (Devlin et al., 2015, arXiv 1505.04467) take a neighbour's sentence; here it is chosen among those
-that a generator has found.
+Consensus captions (Devlin et al., 2015, arXiv 1505.04467) take a neighbour's sentence; here it is told of any sentence
+what a regression on pictures expects of it: the CIDEr-D that it would have with what is said of the image.
 """
 
 from __future__ import annotations
@@ -9,23 +9,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from revln.metrics import Cider, Tokens
 
-__all__ = ["most_agreeing"]
+__all__ = ["agreements"]
 
 
-def most_agreeing(said: Sequence[Tokens], scores: Sequence[float], around: Sequence[Tokens], weight: float) -> int:
-    """Number of the sentence with the best sum of its own score and its agreement with the others.
+def agreements(
+    said: Sequence[Tokens], around: Sequence[Sequence[Tokens]], parts: Sequence[float]
+) -> npt.NDArray[np.float64]:
+    """Agreement of each sentence [m]: the CIDEr-D with what is said of each like image, 0 to 10, summed by parts.
 
     Args:
-        said: the sentences to choose from.
-        scores: of each, such as its log-probability.
-        around: what is said of like images. One alone, or all the same, tells nothing: no word of it is rare.
-        weight: of the agreement, which is CIDEr-D among ``around``, 0 to 10.
+        said: the sentences.
+        around: what is said of each like image [n]. One alone, or all the same, tells nothing: no word of it is rare.
+        parts: how much each of them counts [n].
     """
-    totals = np.array(scores, np.float64)
-    if weight and len(said) > 1 and len(around) > 1:
-        measure = Cider([around], corpus=[[one] for one in around])
-        totals += weight * measure.scores(said, [0] * len(said))
-    return int(totals.argmax())
+    if not said or len(around) < 2:
+        return np.zeros(len(said))
+    agreed: npt.NDArray[np.float64] = Cider(around).table(said) @ np.array(parts)
+    return agreed

@@ -4,9 +4,8 @@ Each gives a distribution over the labels; the product of their powers decides (
 Zidek, Statistical Science 1986). A name says something of a class of which nothing else is known; with every labelled
 record it has less to say.
 
-The neighbours vote by kernel ridge regression over the nearest records (Saunders et al., ICML 1998; nearest ones as in
-SVM-KNN, Zhang et al., CVPR 2006). Like a weighted vote of neighbours it sums one term a record, which is that record's
-part in the answer; unlike one it does not count five pictures of the same thing five times.
+The neighbours vote by kernel ridge regression over the nearest records (nearest ones as in SVM-KNN, Zhang et al., CVPR
+2006): a term of its sum is a record's part in the answer.
 """
 
 from __future__ import annotations
@@ -17,14 +16,13 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from revln.metrics import softmax
+from revln.metrics import likeness_kernel, softmax
 from revln.types import Answer, Embedding, Evidence, Hit, LabelScore
 
 __all__ = ["ClassificationSources", "LabelSet", "Neighbours", "decide", "fuse", "vote"]
 
 Distribution = npt.NDArray[np.float64]
 
-_KERNEL_WIDTH = 1.2
 _RIDGE = 0.05
 _VOTE_TEMPERATURE = 0.2
 _NAME_POWER = 0.3
@@ -127,11 +125,9 @@ def vote(labels: Sequence[str], embedding: Embedding, neighbours: Neighbours) ->
     place = {label: index for index, label in enumerate(labels)}
     targets = np.zeros((len(neighbours.hits), len(labels)))
     targets[np.arange(len(targets)), [place[str(hit.record.label)] for hit in neighbours.hits]] = 1
-    vectors = neighbours.vectors.astype(np.float64)
-    kernel = np.exp((vectors @ vectors.T - 1) / _KERNEL_WIDTH)
-    nearness = np.exp((vectors @ embedding - 1) / _KERNEL_WIDTH)
+    kernel = likeness_kernel(neighbours.vectors, neighbours.vectors)
     weights = np.linalg.solve(kernel + _RIDGE * np.eye(len(kernel)), targets - 1 / len(labels))
-    votes: Distribution = nearness[:, None] * weights
+    votes: Distribution = likeness_kernel(embedding, neighbours.vectors)[:, None] * weights
     return votes
 
 

@@ -7,6 +7,7 @@ from revln.metrics.bootstrap import Interval, bootstrap_interval, paired_bootstr
 from revln.metrics.calibration import Line, fit_line, lenient, sigmoid, softmax
 from revln.metrics.captions import caption_scores
 from revln.metrics.cider import Cider
+from revln.metrics.kernel_ridge import likeness_kernel, ridge_weights
 from revln.metrics.kneser_ney import Trigram
 from revln.metrics.ngrams import Tokens
 from revln.metrics.ranking import mean_average_precision, recall_at, retrieval_recall
@@ -26,10 +27,12 @@ __all__ = [
     "expected_calibration_error",
     "fit_line",
     "lenient",
+    "likeness_kernel",
     "mean_average_precision",
     "paired_bootstrap_interval",
     "recall_at",
     "retrieval_recall",
+    "ridge_weights",
     "rouge_l",
     "sigmoid",
     "softmax",

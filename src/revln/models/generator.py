@@ -102,9 +102,10 @@ class BundleGenerator:
             slope, intercept = map(float, facts.get("answer_confidence", (1, 0)))
             self.answer_confidence: Line = (slope, intercept)
             self._recalled_tokens = int(facts["recalled_tokens"])
-            self._past_shape = (int(facts["layers"]), int(facts["key_heads"]), int(facts["head_width"]))
+            size = {name: int(facts["decoder"][name]) for name in ("layers", "heads", "key_heads", "width")}
+            self._past_shape = (size["layers"], size["key_heads"], size["width"] // size["heads"])
             towers = {name: str(facts["towers"][name]) for name in (VISION, TEXT)}
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
             raise BundleError(
                 f"{bundle.directory / CARD}: says too little of the generator ({error}): install or export the bundle "
                 "again"

@@ -1,32 +1,30 @@
-"""Photos that a memory holds several times, told from those that only look alike."""
+"""Photos that a memory holds several times, all of them or those of one photo, told from what only looks alike."""
 
 from __future__ import annotations
 
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
-from revln.errors import ImageError, MemoryStoreError, QueryError
-from revln.images import decode_thumb
-from revln.pipeline.fingerprints import SAME_PICTURE, Fingerprint, distance, fingerprint
+from revln.errors import MemoryStoreError, QueryError, RecordNotFoundError
+from revln.pipeline.sameness import DEFAULT_THRESHOLD, PictureComparer, Sameness
 from revln.protocols import RowIds
-from revln.store import Snapshot
+from revln.retrieve import PHOTO_KINDS
+from revln.retrieve.scope import Scope
+from revln.store import Snapshot, VectorIndex
 from revln.store.pictures import Picture, exact_copies, picture_vectors, pictures
+from revln.store.words import sql_string
 from revln.types import Embedding
 
-__all__ = ["DEFAULT_THRESHOLD", "DuplicateGroup", "DuplicateReport", "LookAlike", "find_duplicates"]
+__all__ = ["Duplicate", "DuplicateGroup", "DuplicateReport", "LookAlike", "duplicates_of", "find_duplicates"]
 
-# With the base model all versions of the sample photos that ``SAME_PICTURE`` names are this near, at 0.95 only half of
-# them; of 24 million pairs of 7,000 photos 6 are. The fingerprints decide.
-DEFAULT_THRESHOLD = 0.75
 _BLOCK = 2048  # vectors of one side of a product
 _LOOK_ALIKES = 1000  # pairs listed; a slide show of one colour has millions
-_FINGERPRINTS = 4096  # kept in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +36,7 @@ class DuplicateGroup:
         records: the one to keep first: the largest in pixels, then in bytes.
     """
 
-    kind: Literal["exact", "near"]
+    kind: Sameness
     records: tuple[Picture, ...]
 
     def to_dict(self) -> dict[str, Any]:
@@ -68,6 +66,28 @@ class LookAlike:
             "distance": self.distance,
             "records": [it.to_dict() for it in self.records],
         }
+
+
+@dataclass(frozen=True, slots=True)
+class Duplicate:
+    """Another record of a photo's picture.
+
+    Attributes:
+        kind: ``exact`` when the files are the same to the byte.
+        score: cosine of their vectors.
+        distance: bits of 128 that their fingerprints differ in.
+        picture: the record.
+    """
+
+    kind: Sameness
+    score: float
+    distance: int
+    picture: Picture
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON form."""
+        told = {"kind": self.kind, "score": round(self.score, 6), "distance": self.distance}
+        return told | self.picture.to_dict()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +148,56 @@ def find_duplicates(
     )
 
 
+def duplicates_of(snapshot: Snapshot, index: VectorIndex, record: str, k: int) -> tuple[Duplicate, ...]:
+    """Finds those of one photo; see ``Memory.duplicates_of``.
+
+    Raises:
+        QueryError: ``k`` is no number of records.
+        RecordNotFoundError: there is no such record.
+        MemoryStoreError: the memory cannot be read.
+    """
+    if k < 1:
+        raise QueryError(f"k is {k}: compare with at least 1 photo")
+    here = snapshot.row_ids(f"id = {sql_string(record)}")
+    if not len(here):
+        raise RecordNotFoundError(record)
+    row = int(here[0])
+    scores = _nearest(snapshot, index, here, k)
+    found = pictures(snapshot, np.array([row, *scores], np.uint64))
+    compared = PictureComparer(snapshot).compare(row, list(scores))
+    duplicates = [
+        Duplicate(it.sameness, score, it.distance or 0, found[other])
+        for (other, score), it in zip(scores.items(), compared, strict=True)
+        if it.sameness is not None and found[other].uri != found[row].uri  # else one file, indexed under two sources
+    ]
+    return tuple(sorted(duplicates, key=lambda it: (it.kind != "exact", *_best_first(it.picture))))
+
+
+def _nearest(snapshot: Snapshot, index: VectorIndex, here: RowIds, k: int) -> dict[int, float]:
+    """Cosines of the ``k`` photos nearest to one, which is left out, by row; those too far to compare are left out."""
+    if snapshot.column("kind", here)[int(here[0])] not in PHOTO_KINDS:  # an answer about a photo holds its picture too
+        return {}
+    try:
+        vector = index.image_vectors(here)[0]
+    except KeyError:
+        return {}
+    # The filter of a search that has none of its own, so that its rows are at hand already.
+    matches = index.search(vector, k + 1, "image", Scope(snapshot, None, None, None, None).allowed)
+    near = (pair for pair in zip(matches.row_ids.tolist(), matches.scores.tolist(), strict=True) if pair[0] != here[0])
+    return {row: score for row, score in list(near)[:k] if score >= DEFAULT_THRESHOLD}
+
+
+def _best_first(picture: Picture) -> tuple[int, int, str]:
+    """Sorts the one to keep first."""
+    return (-picture.width * picture.height, -picture.size, picture.uri)
+
+
 def _as_groups(groups: _Groups, found: dict[int, Picture]) -> Iterator[DuplicateGroup]:
     for rows in groups.sets():
-        records = sorted((found[row] for row in rows), key=lambda it: (-it.width * it.height, -it.size, it.uri))
+        records = sorted((found[row] for row in rows), key=_best_first)
         if len({it.uri for it in records}) > 1:  # else one file, indexed under two sources
-            same = len({it.content_hash for it in records}) == 1
+            hashes = {it.content_hash for it in records}
+            same = len(hashes) == 1 and "" not in hashes
             yield DuplicateGroup("exact" if same else "near", tuple(records))
 
 
@@ -152,18 +217,18 @@ def _compare(
         groups: added to.
         progress: called with the photos done and the photos in all.
     """
-    prints = _Fingerprints(snapshot)
+    comparer = PictureComparer(snapshot)
     similar: list[tuple[float, int, int, int]] = []
     rows, vectors = _spooled(snapshot, twins)
     for scores, one, two in _near_pairs(rows, vectors, threshold, progress):
         for score, first, second in zip(scores.tolist(), one.tolist(), two.tolist(), strict=True):
             if groups.are_joined(first, second):
                 continue
-            bits = prints.distance(first, second)
-            if bits is not None and bits <= SAME_PICTURE:
+            (compared,) = comparer.compare(first, [second])
+            if compared.sameness is not None:
                 groups.join(first, second)
-            elif bits is not None:
-                similar.append((score, bits, first, second))
+            elif compared.distance is not None:
+                similar.append((score, compared.distance, first, second))
         similar = sorted(similar, key=lambda pair: (-pair[0], pair[2:]))[:_LOOK_ALIKES]
     return [pair for pair in similar if not groups.are_joined(pair[2], pair[3])]
 
@@ -238,31 +303,3 @@ class _Groups:
             self._parents[row] = self._parents[self._parents[row]]
             row = self._parents[row]
         return row
-
-
-class _Fingerprints:
-    """Fingerprints of the records' thumbs, made when they are asked for; the last few thousand are kept."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self._snapshot = snapshot
-        self._made: dict[int, Fingerprint | None] = {}
-
-    def distance(self, one: int, two: int) -> int | None:
-        """Bits that two records' pictures differ in; ``None`` when one has no thumb."""
-        first, second = self._of([one, two])
-        return None if first is None or second is None else distance(first, second)
-
-    def _of(self, rows: Sequence[int]) -> list[Fingerprint | None]:
-        missing = [row for row in rows if row not in self._made]
-        if len(self._made) > _FINGERPRINTS:
-            self._made = {row: made for row, made in self._made.items() if row in rows}
-        thumbs = self._snapshot.thumbs(np.array(missing, np.uint64))
-        self._made |= {row: _fingerprint(thumbs.get(row)) for row in missing}
-        return [self._made[row] for row in rows]
-
-
-def _fingerprint(thumb: bytes | None) -> Fingerprint | None:
-    try:
-        return None if thumb is None else fingerprint(decode_thumb(thumb))
-    except ImageError:
-        return None

@@ -9,18 +9,19 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from revln.config import default_memory
+from revln.config import COMPARED, default_memory
 from revln.errors import MemoryStoreError, QueryError, RecordNotFoundError
 from revln.models import ImageLike, Model, keep_bundle, load_model
 from revln.pipeline.audit import AuditReport, audit_file, standing_of
 from revln.pipeline.calibration import CalibrationReader
+from revln.pipeline.duplicates import Duplicate, duplicates_of
 from revln.pipeline.maintenance import MaintainedMemory
 from revln.pipeline.queries import EncodedQuery, query_vector, query_warnings
 from revln.pipeline.reranking import RERANKED, rerank_hits
 from revln.pipeline.teaching import teach
 from revln.retrieve import Mode, QueryVector, Searcher, compile_where
 from revln.retrieve.filters import conjunction
-from revln.store import RecordTable, VectorIndex
+from revln.store import RecordTable, Snapshot, VectorIndex
 from revln.store.manifest import MANIFEST_FILE
 from revln.store.words import sql_string
 from revln.types import Embedding, Kind, Record, SearchResult
@@ -191,19 +192,43 @@ class Memory(MaintainedMemory):
         )
         return dataclasses.replace(found, seconds=time.perf_counter() - started)
 
+    def duplicates_of(self, record: str, *, k: int = COMPARED) -> tuple[Duplicate, ...]:
+        """Other records of one photo's picture: copies of its file, and versions of it as ``duplicates`` knows them.
+
+        Only the photos nearest to it are compared with it. A version may be missed where an index misses a neighbour,
+        or where more than ``k`` photos are nearer.
+
+        Args:
+            record: its id. What is no photo has no duplicates.
+            k: how many of the nearest photos to compare.
+
+        Returns:
+            Copies first, then versions; among each the one to keep first.
+
+        Raises:
+            QueryError: ``k`` is less than 1.
+            RecordNotFoundError: there is no such record.
+            MemoryStoreError: the memory cannot be read.
+        """
+        return duplicates_of(*self._latest(), record, k)
+
     def searcher(self) -> Searcher:
         """Search over the memory as it is now, with vectors of one's own; later changes do not reach it."""
         return self._current()[1]
 
     def _current(self) -> tuple[Model, Searcher]:
         """Search over the memory as it is now, and the model whose vectors it compares."""
-        with self._reading:  # one thread reads the vectors, and nobody gets those of another version
-            snapshot = self.table.refresh()
-            index = VectorIndex(snapshot) if self._index is None else self._index.refreshed(snapshot)
-            self._index = index
+        snapshot, index = self._latest()
         model = self._model_of(snapshot.manifest.encoder_id)
         calibration = self._calibration.read(snapshot, model.encoder.calibration)
         return model, Searcher(snapshot, index, calibration, model.encode_texts)
+
+    def _latest(self) -> tuple[Snapshot, VectorIndex]:
+        """The records and the vectors as they are now."""
+        with self._reading:  # one thread reads the vectors, and nobody gets those of another version
+            snapshot = self.table.refresh()
+            self._index = VectorIndex(snapshot) if self._index is None else self._index.refreshed(snapshot)
+            return snapshot, self._index
 
     def add(
         self,

@@ -7,19 +7,38 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from revln.metrics import ridge_weights
 from revln.protocols import Calibration, MemoryView, RowIds, VectorSearch
 from revln.text import written_in
 from revln.types import Embedding, Hit, Modality, Record
 
-__all__ = ["LIKENESS_WEIGHTS", "Recollection", "recall"]
+__all__ = ["LIKENESS_WEIGHTS", "Neighbour", "Recollection", "recall"]
 
 LIKENESS_WEIGHTS = (20.0, 70.0, 20.0)
 """Weights of the likenesses for a model that has learnt none: about those that joint training arrives at."""
 
-_AROUND = 20  # records
+_AROUND = 30  # records
+_RIDGE = 0.2
 _DEPTH = 4  # so many times as many records come into question as are recalled
 _SAYS_SOMETHING = "label IS NOT NULL OR array_length(texts) > 0"
 _TOGETHER = 0.5  # of a text that belongs to no picture: neither like it nor unlike
+
+
+@dataclass(frozen=True, slots=True)
+class Neighbour:
+    """What is said of a record whose picture is near to an image.
+
+    Attributes:
+        texts: all that is said.
+        best: the one of them that tells most of the image.
+        fitting: cosine of the image to it.
+        part: how much the record counts in a regression on the nearest pictures; the parts sum to one.
+    """
+
+    texts: tuple[str, ...]
+    best: str
+    fitting: float
+    part: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,17 +49,34 @@ class Recollection:
         hits: the records; ``score`` is the cosine to the record's picture, or to its text where it has none.
         likenesses: cosines [k, 3] of the image to the record's picture and to the text, and of the question to the
             text; 0 where there is no question.
-        around: all that is said of the records whose pictures are nearest.
+        around: what is said of the records whose pictures are nearest, recalled or not.
     """
 
     hits: tuple[Hit, ...]
     likenesses: Embedding
-    around: tuple[str, ...] = ()
+    around: tuple[Neighbour, ...] = ()
 
     @property
     def texts(self) -> list[str]:
         """The text of each record."""
         return [hit.text or "" for hit in self.hits]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Records that came into question.
+
+    Attributes:
+        rows: their numbers [m].
+        pictures: cosine of the image to the picture of each that has one.
+        texts: of each the one that tells most [m].
+        likenesses: of each [m, 3].
+    """
+
+    rows: RowIds
+    pictures: Mapping[int, float]
+    texts: Sequence[str]
+    likenesses: Embedding
 
 
 def recall(
@@ -96,17 +132,30 @@ def recall(
         stored: Modality = "image" if row in pictures else "text"
         chance = calibration.probability(image, np.array([score], np.float32), "image", stored)
         hits.append(Hit(rank, score, float(chance[0]), kept[row], score, chosen[place]))
-    return Recollection(tuple(hits), likenesses[order], _said_around(kept, pictures, language))
+    found = _Found(rows, pictures, chosen, likenesses)
+    return Recollection(tuple(hits), likenesses[order], _neighbours(index, image, kept, found, language))
 
 
-def _said_around(records: Mapping[int, Record], pictures: Mapping[int, float], language: str) -> tuple[str, ...]:
-    """What is said of the records whose pictures are nearest, each in the language if it is said in it."""
-    said: list[str] = []
-    nearest = [row for row in sorted(pictures, key=lambda row: -pictures[row]) if records[row].kind != "qa"]
-    for row in nearest[:_AROUND]:
-        texts = records[row].told
-        said += [text for text in texts if written_in(text, language)] or texts
-    return tuple(said)
+def _neighbours(
+    index: VectorSearch, image: Embedding, records: Mapping[int, Record], found: _Found, language: str
+) -> tuple[Neighbour, ...]:
+    """The records with the nearest pictures, the nearest first, each with texts in the language if it has some."""
+    places = {row: place for place, row in enumerate(found.rows.tolist())}
+    pictures = found.pictures
+    nearest = sorted((row for row in pictures if _tells(records[row])), key=lambda row: -pictures[row])[:_AROUND]
+    if not nearest:
+        return ()
+    parts = ridge_weights(index.image_vectors(np.array(nearest, np.uint64)), image, _RIDGE)
+    around = []
+    for row, part in zip(nearest, parts.tolist(), strict=True):
+        told, place = records[row].told, places[row]
+        texts = tuple(text for text in told if written_in(text, language)) or told
+        around.append(Neighbour(texts, found.texts[place], float(found.likenesses[place, 1]), part))
+    return tuple(around)
+
+
+def _tells(record: Record) -> bool:
+    return record.kind != "qa" and bool(record.told)
 
 
 def _in_question(

@@ -12,6 +12,7 @@ from revln.serve.errors import ApiError
 from revln.serve.settings import Settings
 
 __all__ = [
+    "MOST_COMPARED",
     "MOST_EMBEDDED",
     "MOST_HITS",
     "MOST_LABELS",
@@ -30,6 +31,7 @@ MOST_OFFSET = 100_000
 MOST_NEIGHBOURS = 1000
 MOST_RECALLED = 64
 MOST_LABELS = 1000
+MOST_COMPARED = 200  # pictures; 2 ms each
 MOST_TEXTS = 100  # of one record
 MOST_EMBEDDED = 256
 

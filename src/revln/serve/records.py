@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, BinaryIO
 
-from fastapi import FastAPI, Path
+from fastapi import FastAPI, Path, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -14,7 +14,7 @@ from revln.retrieve import PHOTO_KINDS
 from revln.serve import shapes
 from revln.serve.bodies import asked_in, body_schema
 from revln.serve.errors import ApiError, Json
-from revln.serve.requests import Correct, Teach
+from revln.serve.requests import Correct, Duplicates, Teach
 from revln.serve.service import Service
 from revln.serve.uploads import keep_upload, media_type
 from revln.types import Record
@@ -46,6 +46,7 @@ class RecordRoutes:
         app.add_api_route(one, self.show, **options)
         app.add_api_route(one, self.correct, methods=["PATCH"], **options)
         app.add_api_route(one, self.delete, methods=["DELETE"], **options | {"response_model": shapes.Deleted})
+        app.add_api_route(f"{one}/duplicates", self.duplicates, **options | {"response_model": shapes.Duplicates})
         for name, endpoint, kind in (
             ("thumb", self.thumb, _WEBP),
             ("preview", self.preview, _WEBP),
@@ -58,6 +59,16 @@ class RecordRoutes:
         """Tells what is known of a record."""
         with self._service.turn():
             return Json((await self._service.run(lambda: self._memory.record(record))).to_dict())
+
+    async def duplicates(self, record: _RecordId, asked: Annotated[Duplicates, Query()]) -> Json:
+        """Finds other records of a photo's picture: copies of its file, and versions of it.
+
+        Versions were resized, recompressed, brightened or cropped a little. The photos nearest to it are compared with
+        it, by perceptual hashes that tell versions from look-alikes. What is no photo has no duplicates.
+        """
+        with self._service.turn():
+            found = await self._service.run(lambda: self._memory.duplicates_of(record, k=asked.k))
+        return Json({"duplicates": [it.to_dict() for it in found]})
 
     async def thumb(self, record: _RecordId) -> Response:
         """Sends the small picture that the memory keeps of a photo, WebP of at most 256 pixels a side."""

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-from revln.config import ABSTAIN_BELOW, NEIGHBOURS, RECALLED
+from revln.config import ABSTAIN_BELOW, COMPARED, NEIGHBOURS, RECALLED
 from revln.retrieve import Mode
 from revln.serve.limits import (
+    MOST_COMPARED,
     MOST_EMBEDDED,
     MOST_HITS,
     MOST_LABELS,
@@ -27,6 +28,7 @@ __all__ = [
     "Caption",
     "Classify",
     "Correct",
+    "Duplicates",
     "Embed",
     "Filters",
     "Index",
@@ -181,6 +183,12 @@ class Teach(_Request):
     )
     label: Name | None = Field(None, description="Its class.")
     source: Name | None = Field(None, description="Under which it is kept; `manual` if not given.")
+
+
+class Duplicates(_Request):
+    """How many photos are compared with one."""
+
+    k: int = Field(COMPARED, ge=1, le=MOST_COMPARED, description="How many of the nearest photos to compare.")
 
 
 class Correct(_Request):

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from revln.pipeline.sameness import Sameness
 from revln.serve.jobs import JobState
 from revln.types import Kind
 
@@ -19,6 +20,8 @@ __all__ = [
     "Caption",
     "Class",
     "Deleted",
+    "Duplicate",
+    "Duplicates",
     "Embeddings",
     "Error",
     "Evidence",
@@ -59,6 +62,16 @@ _EVIDENCE = {
     "uri": "/home/ada/Photos/2024/beach.jpg",
     "text": "Ada on the beach",
     "label": None,
+}
+_DUPLICATE = {
+    "id": "81d6a5f0c2e94b7d3a1f",
+    "uri": "/home/ada/Photos/phone/beach-small.jpg",
+    "width": 1500,
+    "height": 1000,
+    "size": 214_532,
+    "kind": "near",
+    "score": 0.98,
+    "distance": 3,
 }
 _REPORT = {
     "added": 812,
@@ -276,6 +289,27 @@ class Answer(_Shape):
     lang: str | None = None
     none_weight: float
     evidence: list[Evidence]
+
+
+class Duplicate(_Shape):
+    """Another record of a photo's picture."""
+
+    model_config = _example(_DUPLICATE)
+    id: str = Field(description="20 hex digits.")
+    uri: str = Field(description="Path of the file on the server.")
+    width: int = Field(description="Pixels.")
+    height: int = Field(description="Pixels.")
+    size: int = Field(description="Of the file, in bytes.")
+    kind: Sameness = Field(description="`exact` for a file that is the same to the byte, `near` for another version.")
+    score: float = Field(description="Cosine between the vectors of the two.")
+    distance: int = Field(ge=0, le=128, description="Bits of 128 that their perceptual hashes differ in.")
+
+
+class Duplicates(_Shape):
+    """Other records of a photo's picture: copies first, then versions, the largest first."""
+
+    model_config = _example({"duplicates": [_DUPLICATE]})
+    duplicates: list[Duplicate]
 
 
 class Deleted(_Shape):

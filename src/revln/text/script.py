@@ -30,6 +30,8 @@ _NAMES = {"Cjk": "Chinese", "Ideographic": "Chinese"}  # where Unicode's charact
 
 def dominant_script(text: str) -> str | None:
     """Writing system of most letters: "Latin", "Chinese", "Cyrillic" ...; None when the text has no letters."""
+    if text.isascii():  # most texts, and quickly told
+        return "Latin" if any(map(str.isalpha, text)) else None
     # Compatibility forms, such as full-width letters, are named by their form: NFKC gives the plain ones.
     plain = unicodedata.normalize("NFKC", text)
     scripts = Counter(unicodedata.name(letter, "UNKNOWN").split()[0] for letter in plain if letter.isalpha())

@@ -164,11 +164,17 @@ def lm(
 def joint(
     config: Annotated[Path, typer.Option(help="TOML file; its keys are those of JointConfig.")],
     data: DataOption,
-    language_model: Annotated[Path, typer.Option("--lm", help="Run of `revln train lm`.")],
     out: OutOption,
+    language_model: Annotated[
+        Path | None, typer.Option("--lm", help="Run of `revln train lm` that the generator begins as.")
+    ] = None,
     start: Annotated[str, typer.Option("--from", metavar="MODEL", help="The bundle whose towers it uses.")] = "base",
-    begun: Annotated[
-        Path | None, typer.Option("--generator", help="Run of `revln train joint` whose weights it goes on with.")
+    generator: Annotated[
+        str | None,
+        typer.Option(
+            help="In place of --lm: the generator that it goes on with, of a bundle such as base, or of a run of "
+            "`revln train joint`."
+        ),
     ] = None,
     question_file: QuestionFiles = None,
     resume: ResumeOption = False,
@@ -181,8 +187,8 @@ def joint(
     from revln.models.registry import open_bundle
     from revln.sources import read_questions
     from revln.train.config import JointConfig, load_config
+    from revln.train.generator_start import WEIGHTS_FILE, GeneratorStart
     from revln.train.joint import joint as run_joint
-    from revln.train.language import load_language_part
     from revln.train.pairs import AlignData
     from revln.train.starting import Start
 
@@ -194,17 +200,22 @@ def joint(
             "give a file if question_weight is not 0 in the configuration, and only then", param_hint="--questions"
         )
     made_with, begins = Start.of_bundle(bundle)
-    scratch = bound.decoder == "scratch"
-    part = load_language_part(language_model, bound.dropout, looks=True, scratch=scratch, seed=bound.seed)
+    if generator is None and language_model is not None:
+        begun = GeneratorStart.of_language_model(language_model, bound)
+    elif generator is None or language_model is not None:
+        raise typer.BadParameter("give either --lm or --generator", param_hint="--lm")
+    elif (Path(generator) / WEIGHTS_FILE).exists():
+        begun = GeneratorStart.of_run(Path(generator), bound)
+    else:
+        begun = GeneratorStart.of_bundle(open_bundle(generator), bound)
     result = run_joint(
         bound,
         made_with,
         AlignData.in_folder(data),
         out,
         start=begins,
-        part=part,
-        questions=[question for file in question_file or () for question in read_questions(file)],
         begun=begun,
+        questions=[question for file in question_file or () for question in read_questions(file)],
         resume=resume,
         smoke=smoke,
     )
@@ -235,7 +246,7 @@ def export(
     from revln.sources import read_questions
     from revln.train.export import export as run_export
     from revln.train.export import shipped_photos
-    from revln.train.joint import SIZE_FILE
+    from revln.train.generator_start import SIZE_FILE
     from revln.train.joint_export import export_joint
     from revln.train.onnx_files import parse_precision
     from revln.train.pairs import AlignData

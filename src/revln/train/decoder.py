@@ -223,15 +223,15 @@ class Decoder(nn.Module):
         turns = self._turns(places)
         # A word sees itself and those before it.
         bias = torch.where(torch.arange(begun + count)[None, :] <= places[:, None], 0.0, _MASKED)
+        # Taken apart at once: the gradient of each part alone would be as large as the whole.
+        pairs = [] if context is None else list(zip(context.keys.unbind(), context.values.unbind(), strict=True))
         x, kept, looked = self.dropout(self.words(ids)), [], []
         for number, layer in enumerate(self._each()):
             change, own = layer.attention(layer.norm1(x), turns, bias, past[number])
             x = x + layer.dropout(change)
             kept.append(own)
             if context is not None and layer.cross is not None:
-                change, weights = layer.cross(
-                    x, context.keys[number], context.values[number], context.bias[:, None, None, :]
-                )
+                change, weights = layer.cross(x, *pairs[number], context.bias[:, None, None, :])
                 x = x + layer.dropout(change)
                 looked.append(weights)
             x = x + layer.think(x)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from revln.errors import MissingExtraError
+from revln.train.precision import reduced_precision
 
 
 @dataclass(frozen=True)
@@ -218,7 +219,7 @@ class Top(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """The same in half the time, a little less exactly."""
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             return self.pooled(maps)
 
     def depths(self) -> list[list[nn.Parameter]]:

@@ -232,7 +232,8 @@ def _write_towers(
     sentence = {name: torch.ones(1, 8, dtype=torch.int64) for name in ("ids", "mask")}
     export_onnx(towers.text, sentence, ["embedding"], directory / TEXT, dynamic=("n", "t"))
     store_weights(directory / TEXT, text)
-    names = json.dumps(load_class_names(), ensure_ascii=False, indent=0)
+    both = zip(load_class_names(), load_class_names("zh"), strict=True)
+    names = json.dumps([[*english, *chinese] for english, chinese in both], ensure_ascii=False, indent=0)
     (directory / CLASSES).write_text(names + "\n", encoding="utf-8")
 
 

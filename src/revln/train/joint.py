@@ -16,7 +16,6 @@ from typing import ClassVar
 import numpy as np
 import numpy.typing as npt
 import torch
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -24,9 +23,10 @@ from revln.metrics import Cider
 from revln.text import caption_tokens, pad
 from revln.text.questions import Question
 from revln.text.special import ANSWER, END
-from revln.train.checkpoint import load_into
+from revln.train.checkpoint import load_into, tensors_of
 from revln.train.config import AlignConfig, JointConfig
 from revln.train.generator import Seen
+from revln.train.generator_start import SIZE_FILE, WEIGHTS_FILE, GeneratorStart
 from revln.train.invented_words import Inventor
 from revln.train.joint_data import JointData, read_joint_data
 from revln.train.joint_measures import Measures, headline_of, prompts_of, written
@@ -37,14 +37,14 @@ from revln.train.learner import ParameterGroup
 from revln.train.loop import Draw, Result, Stage, run
 from revln.train.losses import info_nce
 from revln.train.pairs import AlignData
-from revln.train.run_directory import Metrics, RunDirectory, check_run
+from revln.train.precision import reduced_precision
+from revln.train.run_directory import Metrics, RunDirectory
 from revln.train.saying import say
 from revln.train.starting import Start
 from revln.train.text_encoders import Sentences, save_tokenizer
 
-__all__ = ["SIZE_FILE", "Joint", "joint"]
+__all__ = ["Joint", "joint"]
 
-SIZE_FILE = "generator.json"
 _SMOKE_PHOTOS = 48
 
 
@@ -81,7 +81,7 @@ class Joint(Stage[JointModel]):
     """
 
     config: JointConfig
-    weights_file: ClassVar[str] = "joint.safetensors"
+    weights_file: ClassVar[str] = WEIGHTS_FILE
 
     def __init__(
         self, config: JointConfig, made_with: AlignConfig, data: JointData, start: Start, part: LanguagePart
@@ -178,7 +178,7 @@ class Joint(Stage[JointModel]):
     def _grid(self, maps: Tensor) -> Tensor:
         if not self.config.vision_blocks:
             return maps.float()
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             return self.module.top.grid(maps).float()
 
     def _queries(self, grid: Tensor) -> Tensor:
@@ -200,7 +200,7 @@ class Joint(Stage[JointModel]):
             captions, recalled = self._with_invented(captions, self.memory.words(batch.memory, places), draw)
             said += captions
             words.append(recalled)
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             ids = torch.from_numpy(pad(said)[0])
             told, mean = self.module.generator.likelihood(ids, self._seen(batch, words))
         mixed = (1 - config.smoothing) * told + config.smoothing * mean
@@ -212,7 +212,7 @@ class Joint(Stage[JointModel]):
         The mean reward of the others is the baseline (Luo, arXiv 2003.09971).
         """
         count, generator = self.config.captions, self.module.generator
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             seen = self._seen(batch)
             with torch.no_grad():
                 prompts = prompts_of(self.tokenizer, batch.language, len(batch.photos))
@@ -254,7 +254,7 @@ class Joint(Stage[JointModel]):
         visible = dataclasses.replace(
             batch, grid=batch.grid * seen[:, None, None, None], queries=batch.queries * seen[:, None], drawn=drawn
         )
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             ids = torch.from_numpy(pad(said)[0])
             told, _ = self.module.generator.likelihood(ids, self._seen(visible, words, questions.vectors[asked]))
         answers = (ids == special_token(self.tokenizer, ANSWER)).cumsum(1)[:, :-1] > 0
@@ -286,9 +286,8 @@ def joint(
     out: Path,
     *,
     start: Start,
-    part: LanguagePart,
+    begun: GeneratorStart,
     questions: Sequence[Question] = (),
-    begun: Path | None = None,
     resume: bool = False,
     smoke: bool = False,
 ) -> Result:
@@ -300,9 +299,8 @@ def joint(
         data: photos and captions.
         out: directory of the run, see ``RunDirectory``.
         start: the towers.
-        part: the decoder and its tokenizer.
+        begun: the generator, such as that of a run by likelihood for one by reward.
         questions: about the photos, where ``question_weight`` is not 0.
-        begun: another run of this stage to go on from, such as one by likelihood for one by reward.
         resume: go on from the checkpoint in ``out``.
         smoke: a run of seconds over a handful of photos.
 
@@ -314,11 +312,10 @@ def joint(
     directory = RunDirectory(out, config, resume=resume)
     torch.manual_seed(config.seed)
     limit, cache = _SMOKE_PHOTOS if smoke else None, out.parent / "features"
+    part = begun.part
     read = read_joint_data(config, made_with, data, start, part.tokenizer, cache, questions, limit)
     stage = Joint(config, made_with, read, start, part)
-    if begun is not None:
-        check_run(begun, [Joint.weights_file], "make it with revln train joint")
-        load_into(stage.module, load_file(begun / Joint.weights_file))
+    load_into(stage.module, {**tensors_of(stage.module), **begun.weights})
     if not directory.history:
         save_tokenizer(part.tokenizer, out)
         part.decoder.size.write(out / SIZE_FILE)

@@ -9,25 +9,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from revln.errors import InputError
 from revln.metrics import Line, fit_line
 from revln.models import Bundle, Card
-from revln.models.bundle import GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZER, TEXT, TOKENIZER, VISION
+from revln.models.bundle import GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZER, TEXT, VISION
 from revln.text.questions import Question
 from revln.train.config import AlignConfig, JointConfig
-from revln.train.decoder import Decoder, DecoderSize
 from revln.train.efficientnet import Top
 from revln.train.export import completed, draft_bundle, measured, replaced
 from revln.train.generator_files import write_generator
-from revln.train.joint import SIZE_FILE, Joint
+from revln.train.generator_start import GeneratorStart
 from revln.train.joint_data import read_joint_data
 from revln.train.joint_measures import Measures
 from revln.train.joint_memory import TrainingMemory
 from revln.train.joint_model import JointModel, joint_model
-from revln.train.language import LanguagePart
 from revln.train.onnx_files import Precision
 from revln.train.pairs import AlignData
 from revln.train.run_directory import best_epoch, check_run
@@ -74,16 +71,15 @@ def load_joint(run: Path, bundle: Bundle) -> JointRun:
     Raises:
         InputError: the directory holds no finished epoch of such a run, or it began with another bundle.
     """
-    check_run(run, ("config.json", Joint.weights_file, TOKENIZER, SIZE_FILE), "train first, with revln train joint")
+    check_run(run, ["config.json"], "train first, with revln train joint")
     config = JointConfig(**json.loads((run / "config.json").read_text(encoding="utf-8")))
     if config.start != bundle.card.id:
         raise InputError(f"{run}: was trained on the towers of {config.start}, not of {bundle.card.id}: give those")
+    begun = GeneratorStart.of_run(run, config)
     made_with, start = Start.of_bundle(bundle)
-    size = DecoderSize.read(run / SIZE_FILE)
-    tokenizer = Tokenizer.from_file(str(run / TOKENIZER))
-    model = joint_model(config, made_with, start, LanguagePart(Decoder(size, looks=True), tokenizer))
-    model.load_state_dict(load_file(run / Joint.weights_file))
-    return JointRun(config, made_with, start, model.eval(), tokenizer)
+    model = joint_model(config, made_with, start, begun.part)
+    model.load_state_dict(begun.weights)
+    return JointRun(config, made_with, start, model.eval(), begun.part.tokenizer)
 
 
 def export_joint(
@@ -126,15 +122,12 @@ def export_joint(
         trained.tokenizer.save(str(directory / GENERATOR_TOKENIZER))
         stored = f"vision {vision_precision}, text {text_precision}, generator {generator_precision}"
         numbers = {"weights stored as": stored, "captions of the dev split, greedy": best_epoch(run)[1]}
-        size = trained.model.generator.decoder.size
         generator = {
             "languages": trained.config.languages.split(),
             "max_tokens": trained.config.max_tokens,
             "recalled_tokens": trained.config.recalled_tokens,
             "likeness_weights": trained.model.generator.sharpness.exp().tolist(),
-            "layers": size.layers,
-            "key_heads": size.key_heads,
-            "head_width": size.head_width,
+            "decoder": dataclasses.asdict(trained.model.generator.decoder.size),
             "answers": bool(trained.config.question_weight),
             "answer_confidence": _answer_confidence(trained, data, questions, run.parent / "features"),
             "towers": {name: model.card.files[name] for name in (VISION, TEXT)},

@@ -21,6 +21,7 @@ from revln.train.joint_data import JointData
 from revln.train.joint_memory import TrainingMemory, in_parts
 from revln.train.joint_model import JointModel
 from revln.train.language import special_token
+from revln.train.precision import reduced_precision
 from revln.train.run_directory import Metrics
 from revln.train.saying import say
 
@@ -86,7 +87,7 @@ class Measures:
         references, spoken = self.data.dev.references[language], []
         for start in range(0, len(references), _ROWS):
             photos = np.arange(start, min(start + _ROWS, len(references)))
-            with torch.autocast("cpu", torch.bfloat16):
+            with reduced_precision():
                 seen = self._seen(module, photos, language, found)
                 ids = say(module.generator, seen, self._prompts(language, len(photos)), self.config.max_tokens)
             spoken += written(self.tokenizer, ids[:, 1:])
@@ -101,7 +102,7 @@ class Measures:
         for group in questions.alike(chosen, _ROWS):
             prompts = torch.tensor([questions.prompts[number] for number in group])
             begun = prompts.shape[1]
-            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad(), reduced_precision():
                 seen = self._seen(module, questions.owners[group], language, found, questions.vectors[group])
                 ids = say(module.generator, seen, prompts, begun + _LONGEST_ANSWER)
                 told, _ = module.generator.likelihood(ids, seen)

@@ -25,6 +25,7 @@ from revln.train.learner import ParameterGroup
 from revln.train.llama import load_smollm2
 from revln.train.loop import Draw, Result, Stage, run
 from revln.train.pairs import AlignData
+from revln.train.precision import reduced_precision
 from revln.train.run_directory import Metrics, RunDirectory, check_run
 from revln.train.text_encoders import Sentences, save_tokenizer
 from revln.train.word_pieces import learn_word_pieces
@@ -168,7 +169,7 @@ class LanguageModel(Stage[Decoder]):
     def _read(self, module: Decoder, sentences: Sentences) -> tuple[Tensor, Tensor]:
         """Logits [n, t, vocabulary] and the tokens that should follow [n, t], 0 at padding."""
         ids = torch.from_numpy(pad(sentences)[0])
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             hidden = module(ids[:, :-1], module.no_past(len(ids))).hidden
             return module.scores(hidden).float(), ids[:, 1:]
 

@@ -20,6 +20,7 @@ from revln.text import pad
 from revln.train import minilm
 from revln.train.checkpoint import replacing
 from revln.train.gru import GRUEncoder
+from revln.train.precision import reduced_precision
 from revln.train.progress import Progress
 from revln.train.run_directory import check_run
 from revln.train.transformer import TransformerEncoder
@@ -126,7 +127,7 @@ def in_chunks(
     for start in range(0, len(order), chunk):
         ids, mask = pad([sentences[index] for index in order[start : start + chunk]])
         # bfloat16 halves the time and more on processors that have it; weights and losses stay float32.
-        with torch.autocast("cpu", torch.bfloat16):
+        with reduced_precision():
             parts.append(encode(torch.from_numpy(ids), torch.from_numpy(mask)).float())
         if progress is not None:
             progress.advance(len(ids))

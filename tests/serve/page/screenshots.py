@@ -48,13 +48,21 @@ def main() -> None:
             wide = window(1280, 800)
             search(wide, url)
             keep(wide, given.out / "page.webp")
-            dark = window(1280, 800, color_scheme="dark")
-            search(dark, url)
-            open_first(dark)
-            keep(dark, given.out / "page-photo.webp")
             phone = window(390, 760, color_scheme="dark", device_scale_factor=1.5)
             search(phone, url)
             keep(phone, given.out / "page-phone.webp")
+            best = add_versions(memory, Path(folder) / "copies")
+            dark = window(1280, 1100, color_scheme="dark")
+            search(dark, url)
+            open_photo(dark, best)
+            have_told(dark)
+            keep(dark, given.out / "page-photo.webp")
+            light = window(1280, 800)
+            search(light, url)
+            open_photo(light, best)
+            light.locator("#delete").scroll_into_view_if_needed()
+            wait_for_pictures(light, "#photo")
+            keep(light, given.out / "page-duplicates.webp")
         browser.close()
 
 
@@ -65,10 +73,28 @@ def search(page: Page, url: str) -> None:
     wait_for_pictures(page, "#gallery")
 
 
-def open_first(page: Page) -> None:
-    """Opens the photo that fits best, and has the model speak of it if it can."""
-    page.locator(".tile").first.click()
+def add_versions(memory: Memory, folder: Path) -> str:
+    """Adds a copy of the photo that fits best, and a smaller version; gives the id of that photo."""
+    best = memory.search(QUERY, k=1)[0].record
+    path = Path(best.uri)
+    folder.mkdir()
+    shutil.copy(path, folder)
+    with Image.open(path) as image:
+        image.resize((image.width // 2, image.height // 2)).save(folder / f"{path.stem}-small{path.suffix}")
+    index([folder], memory=memory)
+    memory.relocate(folder, "/home/ada/Photos/From the phone")  # the memory has their thumbs
+    return best.id
+
+
+def open_photo(page: Page, record: str) -> None:
+    """Opens one of the photos that were found."""
+    page.locator(f'.tile[data-id="{record}"]').click()
     page.locator("#similar a").first.wait_for()
+    wait_for_pictures(page, "#photo")
+
+
+def have_told(page: Page) -> None:
+    """Has the model speak of the photo that is open, if it can."""
     if page.locator("#describe").is_visible():
         page.locator("#describe").click()
         page.locator("#caption .evidence").wait_for()
@@ -76,6 +102,7 @@ def open_first(page: Page) -> None:
         page.locator("#question").fill(QUESTION)
         page.keyboard.press("Enter")
         page.locator("#answer .evidence").wait_for()
+        page.locator("#photo-name").click()  # leaves the field
         page.locator(".side").evaluate("side => { side.scrollTop = 0; }")
     wait_for_pictures(page, "#photo")
 

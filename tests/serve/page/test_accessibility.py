@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,8 @@ pytest.importorskip("axe_playwright_python", reason="needs axe-playwright-python
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
+
+from revln.pipeline import Memory
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +33,10 @@ def check(page: Any) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("locale", ["en-GB", "zh-CN"])
-def test_everything(visit: Any, tmp_path: Any, names: dict[str, str], scheme: str, locale: str) -> None:
+def test_everything(
+    visit: Any, tmp_path: Path, samples: Memory, names: dict[str, str], scheme: str, locale: str
+) -> None:
+    samples.add(image=shutil.copy(samples.record(names["coffee"]).uri, tmp_path))
     page = visit(roots=(tmp_path,)).open("?q=red", locale=locale, color_scheme=scheme)
     page.locator("#show-filters").click()
     page.locator("#query").fill("p")
@@ -47,6 +54,7 @@ def test_everything(visit: Any, tmp_path: Any, names: dict[str, str], scheme: st
     page.locator("#answer .evidence").wait_for()
     page.locator("#edit").click()
     expect(page.locator("#similar a")).to_have_count(12)
+    expect(page.locator("#duplicates button")).to_have_count(1)
     check(page)
     page.locator("#delete").click()
     check(page)

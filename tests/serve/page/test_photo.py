@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 pytest.importorskip("fastapi", reason="needs revln[serve]")
 pytest.importorskip("playwright", reason="needs playwright")
 
+from PIL import Image
 from playwright.sync_api import expect
 
 from revln.pipeline import Memory
@@ -122,6 +124,7 @@ def test_deleting(site: Any, names: dict[str, str], samples: Memory) -> None:
     page.locator(f'.tile[data-id="{names["coffee"]}"]').click()
     expect(page.locator(".taught li")).to_have_count(1)
     page.locator("#delete").click()
+    expect(page.locator("#confirm-file")).to_have_text(str(path))
     page.locator("#confirm").get_by_role("button", name="Cancel").click()
     expect(page.locator("#confirm")).to_be_hidden()
     assert len(samples) == 32
@@ -130,7 +133,91 @@ def test_deleting(site: Any, names: dict[str, str], samples: Memory) -> None:
     expect(page.locator("#photo")).to_be_hidden()
     expect(page.locator("#notice")).to_have_text("Deleted. The file is untouched.")
     expect(page.locator(".tile")).to_have_count(30)
+    expect(page.locator("#status")).to_have_text("30 photos")
     assert (len(samples), path.exists()) == (30, True)
+
+
+@pytest.fixture
+def copies(samples: Memory, names: dict[str, str], tmp_path: Path) -> dict[str, str]:
+    """Ids of a copy of a sample photo, of a smaller version, and of its mirror image, which is of the same vector."""
+    path = Path(samples.record(names["coffee"]).uri)
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    shutil.copy(path, folder / "coffee.jpg")
+    image = Image.open(path).convert("RGB")
+    image.resize((image.width // 2, image.height // 2)).save(folder / "small.jpg")
+    image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(folder / "mirror.png")
+    return {name: samples.add(image=folder / name).id for name in ("coffee.jpg", "small.jpg", "mirror.png")}
+
+
+def test_duplicates_are_shown_and_deleted(
+    site: Any, samples: Memory, names: dict[str, str], copies: dict[str, str], tmp_path: Path
+) -> None:
+    samples.add(image=tmp_path / "elsewhere" / "coffee.jpg", question="what?", answer="a cup")
+    page = site.open()
+    page.locator(f'.tile[data-id="{names["coffee"]}"]').click()
+    found = page.get_by_role("region", name="Duplicates").get_by_role("listitem")
+    expect(found).to_have_count(2)
+    expect(found.nth(0)).to_contain_text("coffee.jpg")
+    expect(found.nth(0)).to_contain_text(str(tmp_path / "elsewhere"))
+    expect(found.nth(0)).to_contain_text(re.compile(r"the same file · 600\s×\s400\s·\s\d+\skB"))
+    expect(found.nth(1)).to_contain_text(re.compile(r"another version · 300\s×\s200\s·\s\d+\skB"))
+    # The look-alike is among the similar photos, where the duplicates do not come again.
+    similar = page.locator("#similar a")
+    expect(similar).to_have_count(12)
+    shown = {link.partition("=")[2] for link in similar.evaluate_all("links => links.map((it) => it.hash)")}
+    assert shown & set(copies.values()) == {copies["mirror.png"]}
+    # By the keyboard: not the one, then each in its turn. The focus goes on to what is left.
+    delete = found.get_by_role("button")
+    confirm = page.locator("#confirm")
+    path = str(tmp_path / "elsewhere" / "coffee.jpg")
+    expect(delete.nth(0)).to_have_accessible_name(f"Delete from the memory: {path}")
+    delete.nth(0).focus()
+    page.keyboard.press("Enter")
+    expect(confirm).to_contain_text(path)
+    page.keyboard.press("Escape")
+    expect(confirm).to_be_hidden()
+    expect(delete.nth(0)).to_be_focused()
+    assert len(samples) == 35
+    page.keyboard.press("Enter")
+    confirm.get_by_role("button", name="Delete").click()
+    expect(found).to_have_count(1)
+    expect(page.locator("#duplicates-status")).to_have_text("Deleted. The file is untouched.")
+    expect(delete).to_be_focused()
+    assert len(samples) == 33  # with the answer that it was taught
+    page.keyboard.press("Enter")
+    confirm.get_by_role("button", name="Delete").click()
+    expect(found).to_have_count(0)
+    expect(page.locator("#duplicates-title")).to_be_focused()
+    expect(page.locator("#photo-name")).to_have_text("coffee.jpg")
+    assert (tmp_path / "elsewhere" / "small.jpg").exists()
+    page.locator("#close-photo").click()
+    expect(page.locator(".tile")).to_have_count(32)
+    expect(page.locator("#status")).to_have_text("32 photos")
+
+
+def test_a_duplicate_is_opened_and_has_the_others(site: Any, names: dict[str, str], copies: dict[str, str]) -> None:
+    page = open_photo(site, copies["small.jpg"], locale="zh-CN")
+    found = page.get_by_role("region", name="重复照片").get_by_role("listitem")
+    expect(found).to_have_count(2)
+    expect(found.nth(0)).to_contain_text("同一张照片的另一版本")
+    page.locator(f'#duplicates a[href="#photo={names["coffee"]}"]').click()
+    expect(page.locator("#photo-name")).to_have_text("coffee.jpg")
+    expect(found.nth(0)).to_contain_text("文件完全相同")
+    page.locator("#similar a").first.click()
+    expect(page.locator("#photo-name")).not_to_have_text("coffee.jpg")
+
+
+def test_a_photo_without_duplicates(site: Any, names: dict[str, str]) -> None:
+    page = open_photo(site, names["coffee"])
+    expect(page.locator("#similar a")).to_have_count(12)
+    expect(page.locator("#duplicates-section")).to_be_hidden()
+
+
+def test_duplicates_on_a_server_that_only_reads(visit: Any, names: dict[str, str], copies: dict[str, str]) -> None:
+    page = open_photo(visit(read_only=True), names["coffee"])
+    expect(page.locator("#duplicates li")).to_have_count(2)
+    expect(page.locator("#duplicates button")).to_have_count(0)
 
 
 def test_a_file_that_browsers_do_not_show(site: Any, samples: Memory, tmp_path: Path) -> None:

@@ -113,6 +113,19 @@ def test_by_a_photo_that_is_dropped_pasted_or_chosen(site: Any) -> None:
     assert shown(page) != words
 
 
+def test_by_a_photo_that_browsers_do_not_show(site: Any) -> None:
+    page = site.open()
+    tiff = {"name": "red.tiff", "mimeType": "image/tiff", "buffer": picture("red", "TIFF")}
+    page.locator("#query-image").set_input_files(tiff)
+    expect(page.locator("#title")).to_have_text("Photos like yours")
+    expect(page.locator("#query-picture .stand-in")).to_be_visible()
+    expect(page.locator("#query-picture img")).to_be_hidden()
+    green = {"name": "green.png", "mimeType": "image/png", "buffer": picture("green", "PNG")}
+    page.locator("#query-image").set_input_files(green)
+    expect(page.locator("#query-picture img")).to_be_visible()
+    expect(page.locator("#query-picture .stand-in")).to_be_hidden()
+
+
 def test_what_is_no_photo_is_refused(site: Any) -> None:
     page = site.open()
     page.locator("#query-image").set_input_files({"name": "x.png", "mimeType": "image/png", "buffer": b"no photo"})

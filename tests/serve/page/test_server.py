@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ pytest.importorskip("playwright", reason="needs playwright")
 from playwright.sync_api import expect
 
 from revln.pipeline import Memory
+from revln.types import IndexReport
 from serving import picture
 
 SAMPLES = Path(__file__).parents[3] / "src" / "revln" / "samples"
@@ -45,6 +47,35 @@ def test_a_folder_with_progress(visit: Any, memory: Memory, tmp_path: Path) -> N
     assert len(seen.json_value()) >= 2  # it was told how far it was
     page.locator("#close-add").click()
     expect(page.locator(".tile")).to_have_count(13)
+
+
+def test_a_run_is_followed_when_the_page_is_opened_again(
+    visit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "photos" / "new").mkdir(parents=True)
+    end = threading.Event()
+
+    def slowly(*_: Any, progress: Any, **__: Any) -> IndexReport:
+        progress(3, 10)
+        end.wait(60)
+        return IndexReport(10, 0, 0, (), 0, 0, 41, 1.0)
+
+    monkeypatch.setattr("revln.serve.jobs.index", slowly)
+    page = visit(roots=(tmp_path / "photos",)).open()
+    page.locator("#show-add").click()
+    page.locator("#index-form [name=path]").fill(str(tmp_path / "photos" / "new"))
+    page.keyboard.press("Enter")
+    expect(page.locator("#index-status")).to_have_text("3 of 10 files")
+    page.reload()
+    page.locator('#gallery[aria-busy="false"]').wait_for()
+    page.locator("#show-add").click()
+    expect(page.locator("#index-status")).to_have_text("3 of 10 files")
+    expect(page.locator("#index-progress")).to_have_js_property("value", 3)
+    expect(page.locator("#index-form [name=path]")).to_have_value(str(tmp_path / "photos" / "new"))
+    expect(page.locator("#index-stop")).to_be_visible()
+    end.set()
+    expect(page.locator("#index-status")).to_contain_text("Done: 10 new")
+    expect(page.locator("#index-stop")).to_be_hidden()
 
 
 def test_a_folder_that_is_not_allowed(visit: Any, tmp_path: Path) -> None:

@@ -69,21 +69,32 @@ export class Adding {
     tell(find("index-hint"), t("index_hint", { roots: roots.join(", ") }));
     form.addEventListener("submit", (/** @type {Event} */ event) => {
       event.preventDefault();
-      this.#index(form.elements.path.value, form.elements.labels.checked);
+      const asked = { path: form.elements.path.value, labels_from_folders: form.elements.labels.checked };
+      this.#follow(askJson("POST", "/v1/jobs", { json: asked }));
     });
     find("index-stop").addEventListener("click", () => quietly(askJson("DELETE", `/v1/jobs/${this.job}`)));
+    quietly(this.#resume());
+  }
+
+  /** Goes on showing a run that was started before the page was opened. */
+  async #resume() {
+    const { jobs } = await askJson("GET", "/v1/jobs");
+    const job = jobs.find((/** @type {any} */ it) => RUNNING.has(it.state));
+    if (!job) return;
+    find("index-form").elements.path.value = job.path;
+    await this.#follow(Promise.resolve(job));
   }
 
   /**
-   * @param {string} path
-   * @param {boolean} labels whether names of folders are labels
+   * Shows how far a run is until it ends.
+   * @param {Promise<any>} started the run
    */
-  async #index(path, labels) {
+  async #follow(started) {
     const [progress, status, stop] = [find("index-progress"), find("index-status"), find("index-stop")];
     const start = find("index-form").querySelector("[type=submit]");
     start.disabled = true;
     try {
-      let job = await askJson("POST", "/v1/jobs", { json: { path, labels_from_folders: labels } });
+      let job = await started;
       this.job = job.id;
       progress.hidden = stop.hidden = false;
       while (RUNNING.has(job.state)) {

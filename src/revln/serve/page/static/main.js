@@ -115,6 +115,15 @@ function fail(error) {
   tell(find("notice"), error.message);
 }
 
+/** Says anew how many photos there are; what a search says of itself stays true. */
+async function countAgain() {
+  const query = search.query();
+  if (query.text || search.image) return;
+  const mine = runs;
+  const first = await newest(query, 0);
+  if (mine === runs) find("status").textContent = statusOf(first, false);
+}
+
 /** Searches again, where what is found may have changed. */
 function refresh() {
   quietly(search.readChoices());
@@ -151,7 +160,7 @@ async function start() {
   search.fill(currentQuery());
   try {
     const abilities = await askJson("GET", "/v1/abilities");
-    view = new PhotoView(gallery, abilities, (text) => tell(find("notice"), text));
+    view = new PhotoView(gallery, abilities, (text) => tell(find("notice"), text), () => quietly(countAgain()));
     if (abilities.writes) new Adding(abilities, refresh);
     await Promise.all([run(), search.readChoices()]);
     await view.follow();

@@ -3,7 +3,9 @@
 import { currentPhoto, photoAddress } from "./address.js";
 import { Answering } from "./answers.js";
 import { ApiError, askJson, quietly } from "./api.js";
+import { confirmed, forget } from "./deleting.js";
 import { find, make, tell } from "./dom.js";
+import { Duplicates } from "./duplicates.js";
 import { Editing } from "./editing.js";
 import { file, preview, show, showNow, thumb } from "./pictures.js";
 import { Teaching } from "./teaching.js";
@@ -16,10 +18,12 @@ export class PhotoView {
    * @param {import("./gallery.js").Gallery} gallery
    * @param {any} abilities of the server
    * @param {(text: string) => void} tellAll says something outside of the view
+   * @param {() => void} onForgotten called when a photo was deleted from the memory
    */
-  constructor(gallery, abilities, tellAll) {
+  constructor(gallery, abilities, tellAll, onForgotten) {
     this.gallery = gallery;
     this.tellAll = tellAll;
+    this.onForgotten = onForgotten;
     this.dialog = find("photo");
     this.picture = find("picture");
     /** @type {string | null} id of the photo that is shown, or on its way */
@@ -32,6 +36,7 @@ export class PhotoView {
       Object.assign(this.gallery.photos.get(record.id) ?? {}, { text: record.text, label: record.label });
     });
     this.teaching = new Teaching(abilities.answers);
+    this.duplicates = new Duplicates((id) => this.#forgotten(id));
     find("caption-section").hidden = !this.speaks.length;
     this.#listen();
   }
@@ -102,11 +107,7 @@ export class PhotoView {
       this.editing.save({ texts });
     });
     find("correct-caption")?.addEventListener("click", () => this.editing.open(this.caption));
-    find("delete")?.addEventListener("click", () => find("confirm").showModal());
-    find("confirm")?.addEventListener("close", () => {
-      if (find("confirm").returnValue === "delete") this.#delete();
-      find("confirm").returnValue = "";
-    });
+    find("delete")?.addEventListener("click", () => this.#delete());
   }
 
   /** @param {0 | 1} side */
@@ -131,12 +132,16 @@ export class PhotoView {
     find("describe").textContent = t("describe");
     this.teaching.show(record);
     this.#showWhy(this.gallery.photos.get(record.id));
-    const [previous, next] = this.gallery.beside(record.id);
-    find("previous").hidden = !previous;
-    find("next").hidden = !next;
+    this.#showNeighbours();
     if (!wasOpen) this.dialog.showModal();
     this.dialog.querySelector(".side").scrollTop = 0;
-    quietly(this.#showSimilar(record));
+    quietly(this.#showOthers(record));
+  }
+
+  #showNeighbours() {
+    const [previous, next] = this.gallery.beside(this.record.id);
+    find("previous").hidden = !previous;
+    find("next").hidden = !next;
   }
 
   /**
@@ -195,28 +200,44 @@ export class PhotoView {
     find("why").querySelector("dl").replaceChildren(...entries);
   }
 
-  /** @param {any} record */
-  async #showSimilar(record) {
+  /**
+   * Shows its duplicates, and photos that are like it, where these are not to appear again.
+   * @param {any} record
+   */
+  async #showOthers(record) {
     const list = find("similar");
     list.replaceChildren();
-    const { hits } = await askJson("POST", "/v1/similar", { json: { id: record.id, k: SIMILAR } });
+    const same = new Set(await quietly(this.duplicates.show(record)));
     if (record.id !== this.record?.id) return;
-    list.replaceChildren(...hits.map(similarTile));
+    const { hits } = await askJson("POST", "/v1/similar", { json: { id: record.id, k: SIMILAR + same.size } });
+    if (record.id !== this.record?.id) return;
+    const others = hits.filter((/** @type {any} */ hit) => !same.has(hit.id)).slice(0, SIMILAR);
+    list.replaceChildren(...others.map(similarTile));
   }
 
   async #delete() {
-    const { id } = this.record;
+    const { id, uri } = this.record;
+    if (!(await confirmed(uri))) return;
     try {
-      await this.teaching.forgetAll();
-      await askJson("DELETE", `/v1/records/${id}`);
+      await forget(id);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
       tell(find("edit-status"), error.message);
       return;
     }
     this.close();
-    this.gallery.remove(id);
+    this.#forgotten(id);
     this.tellAll(t("deleted"));
+  }
+
+  /**
+   * Takes a photo out of the gallery behind the view.
+   * @param {string} id
+   */
+  #forgotten(id) {
+    this.gallery.remove(id);
+    if (this.record) this.#showNeighbours();
+    this.onForgotten();
   }
 }
 

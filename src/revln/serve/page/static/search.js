@@ -85,12 +85,22 @@ export class Search {
    */
   setImage(image) {
     const shown = find("query-picture").querySelector("img");
+    this.#standIn(false);
     if (this.image) URL.revokeObjectURL(shown.src);
     this.image = image;
     find("query-picture").hidden = !image;
     if (image) shown.src = URL.createObjectURL(image);
     else shown.removeAttribute("src");
     this.onSearch();
+  }
+
+  /**
+   * Shows an icon in the place of a picture that the server can read and the browser cannot, such as HEIC.
+   * @param {boolean} needed
+   */
+  #standIn(needed) {
+    find("query-picture").querySelector("img").hidden = needed;
+    find("query-picture").querySelector(".stand-in").hidden = !needed;
   }
 
   #submit() {
@@ -102,6 +112,7 @@ export class Search {
 
   #listenForImages() {
     const chooser = find("query-image");
+    find("query-picture").querySelector("img").addEventListener("error", () => this.#standIn(true));
     find("pick-image").addEventListener("click", () => chooser.click());
     find("remove-image").addEventListener("click", () => {
       this.setImage(null);

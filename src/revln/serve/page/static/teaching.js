@@ -38,11 +38,6 @@ export class Teaching {
     if (this.answers) quietly(this.#readTaught());
   }
 
-  /** Has the memory forget all answers about the photo. */
-  async forgetAll() {
-    for (const taught of this.taught) await askJson("DELETE", `/v1/records/${taught.id}`);
-  }
-
   async #ask() {
     const { record } = this;
     this.question = find("question").value.trim();
@@ -78,7 +73,6 @@ export class Teaching {
 
   /** @param {any[]} taught */
   #list(taught) {
-    this.taught = taught;
     find("taught").hidden = !taught.length;
     find("taught").querySelector("ul").replaceChildren(...taught.map((record) => this.#item(record)));
   }

@@ -41,6 +41,15 @@ export function duration(seconds) {
   return `${value.toLocaleString(root.lang)} ${unit}`;
 }
 
+/**
+ * The size of a file.
+ * @param {number} n
+ */
+export function bytes(n) {
+  const [unit, value] = n < 1e6 ? ["kilobyte", Math.ceil(n / 1e3)] : ["megabyte", n / 1e6];
+  return new Intl.NumberFormat(root.lang, { style: "unit", unit, maximumFractionDigits: 1 }).format(value);
+}
+
 /** @param {string} moment ISO 8601 without a zone, as the camera's clock showed it */
 export const day = (moment) => days.format(new Date(moment));
 

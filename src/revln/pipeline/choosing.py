@@ -1,0 +1,171 @@
+"""Which sentence about a photo is told: of those that were found word by word, those recalled, and names of classes.
+
+The generator alone prefers what is said often. What speaks for a sentence is therefore summed up: how likely the
+generator finds it, how near it is to the photo in the joint space, and how well it agrees with what is said of like
+photos. The vision model's own classes name what no caption that was learnt from has shown.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from revln.answer import Decoding, Sentence, agreements
+from revln.metrics import Tokens
+from revln.models import BundleGenerator, Model
+from revln.models.generator import Seen
+from revln.pipeline.naming import names_of
+from revln.retrieve import Neighbour, Recollection
+from revln.text import caption_tokens, pad, without_stop, written_in
+from revln.types import ImageEncoding
+
+__all__ = ["Chooser"]
+
+_PICTURE, _FITTING = 0, 1  # likenesses of an image to a picture and to a text, among those of a recollection
+_NEIGHBOURS = 4  # whose captions come into question beside those that are recalled
+_RECITED = 3  # of these captions, the best before the generator is asked how likely they are
+_UNLIKE = 0.4  # pictures with a cosine this far from one show different things
+# A name tells less than a sentence: it has to fit that much better, as a logarithm of a probability.
+_RESERVE = 2.25
+
+
+@dataclass(frozen=True, slots=True)
+class Chooser:
+    """Chooses captions.
+
+    Attributes:
+        model: has looked at the photos.
+        generator: that of the model.
+        decoding: tells how much agreement and fit count.
+        language: of the captions.
+    """
+
+    model: Model
+    generator: BundleGenerator
+    decoding: Decoding
+    language: str
+
+    def best(
+        self,
+        context: Seen,
+        seen: Sequence[ImageEncoding],
+        recalled: Sequence[Recollection],
+        found: Sequence[Sequence[Sentence]],
+    ) -> list[Sentence]:
+        """The best sentence about each photo.
+
+        Args:
+            context: the photos as the generator looks at them.
+            seen: their encodings.
+            recalled: what is recalled of each.
+            found: sentences that were found about each, word by word.
+        """
+        named = [self._named(encoding, context) for encoding in seen]
+        spoken = [[*own, *names] for own, names in zip(found, named, strict=True)]
+        recitable = [self._recitable(recollection) for recollection in recalled]
+        merits = self._merits(context, seen, recalled, spoken, recitable)
+        best = [_best(own[len(row) :]) for own, row in zip(merits, spoken, strict=True)]
+        texts = [[text for text, _ in own] for own in recitable]
+        recited = self._likely(context, [[own[place] for place in row] for own, row in zip(texts, best, strict=True)])
+        chosen = []
+        for row, own in enumerate(spoken):
+            candidates = [*own, *recited[row]]
+            places = [*range(len(own)), *(len(own) + place for place in best[row])]
+            scores = np.array([sentence.score(self.decoding.length_penalty) for sentence in candidates])
+            scores[len(found[row]) : len(own)] -= _RESERVE
+            chosen.append(candidates[int(np.argmax(scores + merits[row][places]))])
+        return chosen
+
+    def _merits(
+        self,
+        context: Seen,
+        seen: Sequence[ImageEncoding],
+        recalled: Sequence[Recollection],
+        spoken: Sequence[Sequence[Sentence]],
+        recitable: Sequence[Sequence[tuple[str, float]]],
+    ) -> list[npt.NDArray[np.float64]]:
+        """What speaks for sentences about each photo, and behind them for recalled texts, but for their likelihood.
+
+        Agreement counts as far as the generator finds that anything recalled fits. What a memory says of other things
+        is no help, and the joint space counts twice as much then. It knows no name that the memory has just been
+        taught, so of a photo that is the same as another it is not asked.
+        """
+        decoding, merits = self.decoding, []
+        texts = [[self.generator.decode(sentence.ids) for sentence in own] for own in spoken]
+        vectors = self.model.encode_texts([text for own in texts for text in own] if decoding.fit else [])
+        ends = np.cumsum([len(own) for own in texts]).tolist()
+        for row, alone in enumerate(context.tensors["shares"][:, 0].tolist()):
+            own, other, around = texts[row], recitable[row], recalled[row].around
+            agreed = self._agreements([*own, *(text for text, _ in other)], around)
+            merit = decoding.agreement * (1 - alone) * agreed
+            if decoding.fit:
+                fitting = vectors[ends[row] - len(own) : ends[row]] @ seen[row].embeddings[0]
+                unlike = 1 - float(recalled[row].likenesses[:, _PICTURE].max(initial=0.0))
+                weight = decoding.fit * (1 + alone) * min(1.0, unlike / _UNLIKE)
+                merit = merit + weight * np.array([*fitting, *(fit for _, fit in other)])
+            merits.append(merit)
+        return merits
+
+    def _agreements(self, texts: Sequence[str], around: Sequence[Neighbour]) -> npt.NDArray[np.float64]:
+        heard = [list(map(self._tokens, neighbour.texts)) for neighbour in around]
+        return agreements(list(map(self._tokens, texts)), heard, [neighbour.part for neighbour in around])
+
+    def _recitable(self, recalled: Recollection) -> list[tuple[str, float]]:
+        """Captions of other photos that may be true of this one, with their cosines to it.
+
+        They are those that are recalled, and those of the neighbours that count most.
+        """
+        said = [
+            (hit.text or "", fit)
+            for hit, fit in zip(recalled.hits, recalled.likenesses[:, _FITTING].tolist(), strict=True)
+            if hit.record.kind != "qa" and hit.text in hit.record.told
+        ]
+        most = sorted(recalled.around, key=lambda neighbour: -neighbour.part)[:_NEIGHBOURS]
+        said += [(neighbour.best, neighbour.fitting) for neighbour in most]
+        return list({without_stop(text): fit for text, fit in said if written_in(text, self.language)}.items())
+
+    def _likely(self, context: Seen, texts: Sequence[Sequence[str]]) -> list[list[Sentence]]:
+        """Texts as sentences about each photo, as likely as the generator finds them."""
+        count = max(map(len, texts), default=0)
+        if not count:
+            return [[] for _ in texts]
+        generator = self.generator
+        first, end, most = generator.beginning(self.language), generator.end, generator.max_tokens - 2
+        coded = [generator.encode(own, most) for own in texts]
+        # Each row of the context serves as many sentences; where there are fewer, empty ones fill up.
+        filled = [[first, *ids, end] for own in coded for ids in (*own, *[[]] * (count - len(own)))]
+        ids = pad(filled)[0]
+        said = generator.say(ids[:, :-1], context)
+        told = np.take_along_axis(said.log_probabilities, ids[:, 1:, None], axis=2)[..., 0]
+        return [
+            [
+                Sentence(tuple(one), tuple(told[place, :end].tolist()), said.looked[place, :end].mean(axis=0))
+                for place, one in enumerate(own, start=row * count)
+                for end in (len(one) + 1,)
+            ]
+            for row, own in enumerate(coded)
+        ]
+
+    def _named(self, seen: ImageEncoding, context: Seen) -> list[Sentence]:
+        """The names of the classes that the vision model sees, as likely as it finds them."""
+        names = names_of(self.model, seen, self.language) if self.decoding.fit else []
+        looked = np.zeros(len(context.entries), np.float32)
+        looked[0] = 1.0  # at the photo
+        texts = self.generator.encode([name for name, _ in names], self.generator.max_tokens - 2)
+        return [
+            Sentence(tuple(ids), (math.log(chance),) * len(ids), looked)
+            for ids, (_, chance) in zip(texts, names, strict=True)
+        ]
+
+    def _tokens(self, text: str) -> Tokens:
+        return caption_tokens(text, self.language)
+
+
+def _best(merits: npt.NDArray[np.float64]) -> list[int]:
+    """Places of the best few, the best first."""
+    places: list[int] = np.argsort(-merits, kind="stable")[:_RECITED].tolist()
+    return places
