@@ -4,10 +4,9 @@ From a loaded process, encoding the photo and asking the memory included. The me
 training split with their captions; the dev photos are captioned one at a time and sixteen at a time. ``greedy`` says
 the same as PyTorch does; ``as shipped`` is what ``revln caption`` does by default. Rounds take turns; medians.
 
-    python benchmarks/caption.py FLICKR8K RUN [--from BUNDLE] [--memory DIR]
+    python benchmarks/caption.py FLICKR8K [--memory DIR]
 
-RUN is the run of ``revln train joint`` that the bundle was exported from, FROM the bundle that the run began with (the
-bundle itself where the run left the towers as they were). Takes about five minutes on two cores.
+PyTorch has the weights of the bundle, read back. Takes about ten minutes on two cores.
 """
 
 from __future__ import annotations
@@ -28,11 +27,15 @@ from revln.images import Transform, open_image
 from revln.pipeline import caption_all
 from revln.sources import read_split
 from revln.text import pad, without_stop
+from revln.train.checkpoint import load_into, tensors_of
+from revln.train.config import JointConfig
 from revln.train.efficientnet import scaled
 from revln.train.generator import Recalled
-from revln.train.joint_export import JointRun, load_joint
+from revln.train.generator_start import GeneratorStart
 from revln.train.joint_measures import prompts_of
+from revln.train.joint_model import joint_model
 from revln.train.saying import say
+from revln.train.starting import Start
 from revln.types import ImageEncoding
 
 BATCH, SINGLE, MANY, ROUNDS, LANGUAGE = 16, 40, 160, 3, "en"
@@ -40,11 +43,14 @@ BATCH, SINGLE, MANY, ROUNDS, LANGUAGE = 16, 40, 160, 3, "en"
 Caption = Callable[[Sequence[Path]], list[str]]
 
 
-def in_torch(run: JointRun, memory: revln.Memory) -> Caption:
+def in_torch(memory: revln.Memory) -> Caption:
     """The same model as PyTorch runs it: float32, no gradients, greedy with a cache; recall is the memory's own."""
-    made_with, model = run.made_with, run.model
+    bundle, config = memory.model.bundle, JointConfig()
+    made_with, towers = Start.of_bundle(bundle)
+    begun = GeneratorStart.of_bundle(bundle, config)
+    model, tokenizer = joint_model(config, made_with, towers, begun.part).eval(), begun.part.tokenizer
+    load_into(model, {**tensors_of(model), **begun.weights})
     transform = Transform(made_with.image_size, made_with.max_aspect)
-    most = run.config.max_tokens
 
     def caption(photos: Sequence[Path]) -> list[str]:
         said: list[str] = []
@@ -52,14 +58,14 @@ def in_torch(run: JointRun, memory: revln.Memory) -> Caption:
             part = photos[start : start + BATCH]
             pixels = np.stack([transform(open_image(path, min_side=transform.min_side)) for path in part])
             with torch.inference_mode():
-                grid = run.start.trunk.below(scaled(torch.from_numpy(pixels)), run.config.vision_blocks)
+                grid = towers.trunk.below(scaled(torch.from_numpy(pixels)), config.vision_blocks)
                 grid = model.top.grid(grid)
                 embeddings = model.images(grid)
                 seen = [ImageEncoding(row[None], np.zeros((1, 0), np.float32)) for row in embeddings.numpy()]
                 recalled = recollections(memory, memory.model, LANGUAGE, seen)
                 words = [without_stop(text) for own in recalled for text in own.texts]
-                coded = run.tokenizer.encode_batch(words, add_special_tokens=False)
-                ids = torch.from_numpy(pad([coding.ids[: run.config.recalled_tokens] for coding in coded])[0])
+                coded = tokenizer.encode_batch(words, add_special_tokens=False)
+                ids = torch.from_numpy(pad([coding.ids[: config.recalled_tokens] for coding in coded])[0])
                 likenesses = torch.from_numpy(np.stack([own.likenesses for own in recalled]))
                 shared = embeddings[:, : made_with.dim]
                 context = model.generator.look(
@@ -67,8 +73,8 @@ def in_torch(run: JointRun, memory: revln.Memory) -> Caption:
                     torch.nn.functional.normalize(shared, dim=-1),
                     Recalled(ids.reshape(len(part), -1, ids.shape[-1]), likenesses),
                 )
-                spoken = say(model.generator, context, prompts_of(run.tokenizer, LANGUAGE, len(part)), most)
-            said += run.tokenizer.decode_batch(spoken[:, 1:].tolist())
+                spoken = say(model.generator, context, prompts_of(tokenizer, LANGUAGE, len(part)), config.max_tokens)
+            said += tokenizer.decode_batch(spoken[:, 1:].tolist())
         return said
 
     return caption
@@ -95,12 +101,9 @@ def main() -> None:
     """Measures all."""
     arguments = parser(__doc__)
     arguments.add_argument("captioned", type=Path)
-    arguments.add_argument("run", type=Path)
-    arguments.add_argument("--from", dest="begun", help="bundle that the run began with (default: the model)")
     arguments.add_argument("--memory", type=Path, help="a memory of the training photos, made earlier")
     given = arguments.parse_args()
     photos = [given.captioned / "images" / name for name in read_split(given.captioned / "dev.txt")]
-    run = load_joint(given.run, revln.load_model(given.begun or given.model).bundle)
     with tempfile.TemporaryDirectory(prefix="revln-") as temporary:
         if given.memory is None:
             memory = memory_of(given.captioned, LANGUAGE, Path(temporary), revln.load_model(given.model))
@@ -109,7 +112,7 @@ def main() -> None:
         ways = {
             "as shipped": in_revln(memory, Decoding()),
             "greedy": in_revln(memory, Decoding(beams=1)),
-            "PyTorch, greedy": in_torch(run, memory),
+            "PyTorch, greedy": in_torch(memory),
         }
         single: dict[str, list[float]] = {way: [] for way in ways}
         rates: dict[str, list[float]] = {way: [] for way in ways}

@@ -11,7 +11,7 @@ encoded. Then measured:
   bundle. Given are requests, errors, what was refused (503 with ``Retry-After``, which the clients heed), times,
   requests a second, and the resident size of the server, mapped files included;
 - the same searches by ``Memory.search``, with as many threads as are quickest, before the server and after it, since
-  the speed of a shared machine wanders.
+  the speed of a shared machine wanders. OpenBLAS has one thread there, as the server sets it for itself.
 
 Processor time is given besides: it says more than the clock where something else runs. The clients are bare sockets
 that stay open, all in one thread of this script: they take a few hundredths of a core (``clients_cores``).
@@ -62,6 +62,7 @@ DOINGS = (
     " near a tree",
     " seen from above",
 )
+BLAS_THREADS = "OPENBLAS_NUM_THREADS"
 HITS = 10
 HOST = "127.0.0.1"
 PATIENCE = 90.0  # longer than the server gives a request
@@ -105,9 +106,10 @@ def serving(memory: Path, log: Path) -> Iterator[Server]:
     """Runs ``revln serve``, whatever happens until the block ends."""
     program = Path(sys.executable).with_name("revln")
     command = [program, "serve", "--memory", memory, "--read-only", "--host", HOST, "--port", "0"]
+    environment = {name: value for name, value in os.environ.items() if name != BLAS_THREADS}  # as users start it
     with log.open("w") as told, ExitStack() as stack:
         started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=told)
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=told)
         stack.callback(end, process)
         while True:
             if process.poll() is not None or time.perf_counter() - started > PATIENCE:
@@ -376,4 +378,8 @@ if __name__ == "__main__":
     arguments.add_argument("--clients", type=int, default=32)
     arguments.add_argument("--seconds", type=float, default=60, help="how long the clients search (default: 60)")
     arguments.add_argument("--scratch", type=Path, help="where there is room for 2 GB")
-    main(arguments.parse_args())
+    given = arguments.parse_args()
+    if os.environ.get(BLAS_THREADS) != "1":
+        os.environ[BLAS_THREADS] = "1"
+        os.execv(sys.executable, sys.orig_argv)  # NumPy, which is loaded by now, would not heed it
+    main(given)

@@ -167,7 +167,6 @@ def test_what_is_said_around(table: RecordTable, make_photo: MakePhoto) -> None:
     ])  # fmt: skip
     b, a = recalled(table, k=1).around
     assert (a.texts, b.texts) == (("a dog", "dogs"), ("雪",))
-    assert (a.best, a.fitting) == ("a dog", pytest.approx(0.1))
     assert [own.texts for own in recalled(table, k=1, language="zh").around] == [("雪",), ("一只狗",)]
 
 
@@ -178,7 +177,7 @@ def test_the_nearest_count_most_around_but_copies_count_together(table: RecordTa
     table.upsert([make_photo("/far", at(0.2), texts={"c": at(0.1)})])
     parts: dict[str, float] = {}
     for own in recalled(table).around:
-        parts[own.best] = parts.get(own.best, 0.0) + own.part
+        parts[own.texts[0]] = parts.get(own.texts[0], 0.0) + own.part
     assert sum(parts.values()) == pytest.approx(1)
     assert parts["c"] < parts["b"]
     assert parts["a"] < 2 * parts["b"]  # and not four times as much
@@ -188,4 +187,12 @@ def test_no_more_than_thirty_are_around(table: RecordTable, make_photo: MakePhot
     table.upsert(
         [make_photo(f"/{number}", at(0.9 - number / 100), texts={f"{number}": at(0.1)}) for number in range(40)]
     )
-    assert [own.best for own in recalled(table, k=8).around] == list(map(str, range(30)))
+    assert [own.texts for own in recalled(table, k=8).around] == [(str(number),) for number in range(30)]
+
+
+def test_those_that_count_most_by_their_pictures_are_recalled(table: RecordTable, make_photo: MakePhoto) -> None:
+    """Though others are more alike, texts counted in; evidence would lack them otherwise."""
+    table.upsert([make_photo(f"/{number}", at(0.5 + number / 100), texts={"a": at(0.9)}) for number in range(6)])
+    table.upsert([make_photo("/alike", at(0.97), texts={"b": at(0.0)})])
+    assert uris(recalled(table, k=4)) == ["/5", "/4", "/3", "/alike"]
+    assert uris(recalled(table, k=1)) == ["/5"]

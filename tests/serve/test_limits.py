@@ -101,11 +101,12 @@ class Slow:
         monkeypatch.setattr(memory, "search", wait)
 
 
-def test_a_full_queue(serve: Any, memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("asked", [{"json": {"text": "red"}}, {"files": {"image": picture("red")}}])
+def test_a_full_queue(serve: Any, memory: Memory, monkeypatch: pytest.MonkeyPatch, asked: dict[str, Any]) -> None:
     slow = Slow(memory, monkeypatch)
     client = serve(threads=1, waiting=2)
     with ThreadPoolExecutor(3) as pool:
-        accepted = [pool.submit(client.post, "/v1/similar", files={"image": picture("red")}) for _ in range(3)]
+        accepted = [pool.submit(client.post, "/v1/search", **asked) for _ in range(3)]
         assert slow.began.acquire(timeout=30)
         while client.service._turns < 3:
             pass
@@ -126,3 +127,14 @@ def test_an_answer_that_takes_too_long(serve: Any, memory: Memory, monkeypatch: 
     assert (response.status_code, response.json()["error"]["code"]) == (504, "timed_out")
     slow.go_on.set()
     assert client.service._turns == 0
+
+
+def test_who_waits_too_long_for_a_thread(serve: Any, memory: Memory, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Slow(memory, monkeypatch)
+    client = serve(seconds=0.5, threads=1)
+    with ThreadPoolExecutor(3) as pool:
+        asked = [pool.submit(client.post, "/v1/search", json={"text": "red"}) for _ in range(3)]
+        assert [future.result().status_code for future in asked] == [504] * 3
+    assert client.service._turns == 0
+    slow.go_on.set()
+    assert client.post("/v1/search", json={"text": "red"}).status_code == 200

@@ -6,10 +6,12 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,20 @@ import httpx2
 
 from faulting import check_clean
 from revln.pipeline import Memory
+from revln.serve import Settings, listen
 from serving import Process, picture
 
+UNTIL_THE_MEMORY = """
+import os, sys
+from revln.cli import run, serve
+
+def look(*_):
+    print(os.environ["OPENBLAS_NUM_THREADS"], "numpy" in sys.modules)
+    sys.exit()
+
+serve.open_memory = look
+run()
+"""
 HEAD = "POST /v1/search HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
 
 
@@ -98,6 +112,13 @@ def test_a_server_is_there_for_others_while_some_dawdle(process: Callable[..., A
             connection.close()
 
 
+def test_the_body_of_an_answer_does_not_wait_for_the_headers_to_be_acknowledged() -> None:
+    with listen(Settings(port=0)) as listening, socket.create_connection(listening.getsockname()):
+        accepted, _ = listening.accept()
+        with accepted:
+            assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
 def test_a_body_without_end_is_refused_early(process: Callable[..., Any]) -> None:
     with process(json_bytes=10_000) as server, socket.create_connection(("127.0.0.1", server.port), 20) as connection:
         connection.sendall((HEAD + "Transfer-Encoding: chunked\r\n\r\n").encode())
@@ -123,25 +144,33 @@ def test_headers_without_end_are_refused(process: Callable[..., Any]) -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="signals differ on Windows")
 def test_what_runs_is_finished_before_the_end(process: Callable[..., Any]) -> None:
-    statuses: list[int] = []
-    with process(together_seconds=1.0) as server:  # so long does a search take at least
-
-        def ask() -> None:
-            statuses.append(httpx2.post(f"{server.url}/v1/search", json={"text": "red"}, timeout=30).status_code)
-
-        asking = [threading.Thread(target=ask) for _ in range(4)]
-        for thread in asking:
-            thread.start()
-        time.sleep(0.5)
+    body = json.dumps({"text": "red"}).encode()
+    head = f"{HEAD}Content-Length: {len(body)}\r\nExpect: 100-continue\r\n\r\n"
+    with process() as server, ExitStack() as stack:
+        address = ("127.0.0.1", server.port)
+        asking = [stack.enter_context(socket.create_connection(address, 30)) for _ in range(4)]
+        for connection in asking:
+            connection.sendall(head.encode())
+            assert connection.recv(100).startswith(b"HTTP/1.1 100 ")  # it runs, and waits for the body
         server.process.send_signal(signal.SIGTERM)
-        for thread in asking:
-            thread.join(30)
-        assert statuses == [200] * 4
+        with suppress(ConnectionRefusedError):
+            while True:
+                socket.create_connection(address, 30).close()
+                time.sleep(0.01)
+        for connection in asking:
+            connection.sendall(body)
+        assert [connection.recv(100)[:13] for connection in asking] == [b"HTTP/1.1 200 "] * 4
         _, errors = server.process.communicate(timeout=30)
         assert server.process.returncode == -signal.SIGTERM
         assert "Traceback" not in errors
-    with pytest.raises(httpx2.TransportError):
-        httpx2.get(f"{server.url}/health")
+
+
+def test_one_blas_thread_is_asked_for_before_numpy_is_loaded() -> None:
+    others = {name: value for name, value in os.environ.items() if name != "OPENBLAS_NUM_THREADS"}
+    for given, expected in (({}, "1"), ({"OPENBLAS_NUM_THREADS": "2"}, "2")):
+        command = [sys.executable, "-c", UNTIL_THE_MEMORY, "serve"]
+        done = subprocess.run(command, env=others | given, check=True, capture_output=True, text=True)
+        assert done.stdout.split() == [expected, "False"]
 
 
 def write_until_killed(server: Process, acknowledged: list[tuple[str, str]]) -> None:

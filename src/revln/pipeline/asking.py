@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ from revln.config import ABSTAIN_BELOW, RECALLED
 from revln.errors import BundleError, QueryError
 from revln.models import ImageLike, Model
 from revln.pipeline.captioning import Captioner
-from revln.pipeline.looking import look_at_all, model_to_ask
+from revln.pipeline.looking import look_at_all, model_to_ask, speak_of_all
 from revln.pipeline.memory import Memory
 from revln.pipeline.telling import Teller, Told
 from revln.pipeline.writing import Own, OwnWords, Scribe, Unanswered
@@ -230,16 +231,22 @@ def ask_all(
     asker = Asker(used, memory, k=k, exclude_self=exclude_self, threshold=threshold)
     for _, question in pairs:
         asker.language_of(question)  # before any photo is read
-    waiting: list[Asked] = []
+
+    def answer(asked: list[list[Asked]]) -> list[Answer]:
+        each = list(chain.from_iterable(asked))
+        parts = (each[start : start + _TOGETHER] for start in range(0, len(each), _TOGETHER))
+        return list(chain.from_iterable(map(asker.answer, parts)))
+
     seen_all = look_at_all([image for image, _ in grouped], used, unreadable)
-    for done, ((_, questions), seen) in enumerate(zip(grouped, seen_all, strict=True), start=1):
-        if seen is not None:
-            waiting += [Asked(*seen, question) for question in questions]
-        if len(waiting) >= _TOGETHER or done == len(grouped):
-            yield from asker.answer(waiting) if waiting else ()
-            waiting = []
-        if progress is not None:
-            progress(done, len(grouped))
+    yield from speak_of_all(
+        answer,
+        (
+            None if seen is None else [Asked(*seen, question) for question in questions]
+            for (_, questions), seen in zip(grouped, seen_all, strict=True)
+        ),
+        _TOGETHER,
+        lambda done: progress(done, len(grouped)) if progress is not None else None,
+    )
 
 
 def _own(model: Model, memory: Memory | None, k: int, exclude_self: bool) -> Own:

@@ -12,7 +12,7 @@ from revln.answer import Decoding
 from revln.config import RECALLED
 from revln.errors import QueryError
 from revln.models import ImageLike, Model
-from revln.pipeline.looking import look_at_all, model_to_ask
+from revln.pipeline.looking import look_at_all, model_to_ask, speak_of_all
 from revln.pipeline.memory import Memory
 from revln.pipeline.telling import Teller, Told
 from revln.pipeline.writing import Own, OwnWords, Scribe, Unanswered
@@ -165,16 +165,12 @@ def caption_all(
         scribe = Scribe(used, memory, generator, lambda: _own(make()), k=k, language=lang, exclude_self=exclude_self)
         yield from scribe.write_all([(image, [None]) for image in images], progress, unreadable)
         return
-    captioner = make()
-    waiting: list[tuple[str, ImageEncoding]] = []
-    for done, seen in enumerate(look_at_all(images, used, unreadable), start=1):
-        if seen is not None:
-            waiting.append(seen)
-        if len(waiting) == _TOGETHER or done == len(images):
-            yield from captioner.caption(waiting) if waiting else ()
-            waiting = []
-        if progress is not None:
-            progress(done, len(images))
+    yield from speak_of_all(
+        make().caption,
+        look_at_all(images, used, unreadable),
+        _TOGETHER,
+        lambda done: progress(done, len(images)) if progress is not None else None,
+    )
 
 
 def _own(captioner: Captioner) -> Own:

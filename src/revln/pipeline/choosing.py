@@ -26,8 +26,7 @@ from revln.types import ImageEncoding
 __all__ = ["Chooser"]
 
 _PICTURE, _FITTING = 0, 1  # likenesses of an image to a picture and to a text, among those of a recollection
-_NEIGHBOURS = 4  # whose captions come into question beside those that are recalled
-_RECITED = 3  # of these captions, the best before the generator is asked how likely they are
+_RECITED = 3  # recalled captions, the best before the generator is asked how likely they are
 _UNLIKE = 0.4  # pictures with a cosine this far from one show different things
 # A name tells less than a sentence: it has to fit that much better, as a logarithm of a probability.
 _RESERVE = 2.25
@@ -115,17 +114,12 @@ class Chooser:
         return agreements(list(map(self._tokens, texts)), heard, [neighbour.part for neighbour in around])
 
     def _recitable(self, recalled: Recollection) -> list[tuple[str, float]]:
-        """Captions of other photos that may be true of this one, with their cosines to it.
-
-        They are those that are recalled, and those of the neighbours that count most.
-        """
+        """Recalled captions of other photos that may be true of this one, with their cosines to it."""
         said = [
             (hit.text or "", fit)
             for hit, fit in zip(recalled.hits, recalled.likenesses[:, _FITTING].tolist(), strict=True)
             if hit.record.kind != "qa" and hit.text in hit.record.told
         ]
-        most = sorted(recalled.around, key=lambda neighbour: -neighbour.part)[:_NEIGHBOURS]
-        said += [(neighbour.best, neighbour.fitting) for neighbour in most]
         return list({without_stop(text): fit for text, fit in said if written_in(text, self.language)}.items())
 
     def _likely(self, context: Seen, texts: Sequence[Sequence[str]]) -> list[list[Sentence]]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 from revln.errors import ImageError
-from revln.models import ImageLike, Model, load_model
+from revln.models import ImageLike, Model, load_model, map_ordered
 from revln.pipeline.memory import Memory
-from revln.types import ImageEncoding
+from revln.types import Answer, ImageEncoding
 
-__all__ = ["look_at_all", "model_to_ask"]
+__all__ = ["look_at_all", "model_to_ask", "speak_of_all"]
+
+Item = TypeVar("Item")
 
 
 def model_to_ask(memory: Memory | None, model: Model | str | Path | None) -> Model:
@@ -39,3 +43,35 @@ def look_at_all(
         else:
             unreadable(seen)
             yield None
+
+
+def speak_of_all(
+    speak: Callable[[list[Item]], list[Answer]],
+    items: Iterable[Item | None],
+    together: int,
+    progress: Callable[[int], None],
+) -> Iterator[Answer]:
+    """Answers in order, some at a time in one thread a core.
+
+    Args:
+        speak: answers for several items at once.
+        items: one an image; ``None`` for one that could not be read.
+        together: items that are spoken of at once.
+        progress: told how many images are done.
+    """
+
+    def batches() -> Iterator[list[Item | None]]:
+        left = iter(items)
+        while batch := list(islice(left, together)):
+            yield batch
+
+    def work(batch: list[Item | None]) -> tuple[int, list[Answer]]:
+        there = [item for item in batch if item is not None]
+        return len(batch), speak(there) if there else []
+
+    done = 0
+    for count, answers in map_ordered(work, batches(), ahead=1):
+        yield from answers
+        for _ in range(count):
+            done += 1
+            progress(done)

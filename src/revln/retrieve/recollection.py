@@ -29,15 +29,11 @@ class Neighbour:
     """What is said of a record whose picture is near to an image.
 
     Attributes:
-        texts: all that is said.
-        best: the one of them that tells most of the image.
-        fitting: cosine of the image to it.
+        texts: all that is said, in the language that is asked for if there is something in it.
         part: how much the record counts in a regression on the nearest pictures; the parts sum to one.
     """
 
     texts: tuple[str, ...]
-    best: str
-    fitting: float
     part: float
 
 
@@ -60,23 +56,6 @@ class Recollection:
     def texts(self) -> list[str]:
         """The text of each record."""
         return [hit.text or "" for hit in self.hits]
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """Records that came into question.
-
-    Attributes:
-        rows: their numbers [m].
-        pictures: cosine of the image to the picture of each that has one.
-        texts: of each the one that tells most [m].
-        likenesses: of each [m, 3].
-    """
-
-    rows: RowIds
-    pictures: Mapping[int, float]
-    texts: Sequence[str]
-    likenesses: Embedding
 
 
 def recall(
@@ -124,38 +103,53 @@ def recall(
         best = _best_text(kept[row], fitting @ np.array(weights, np.float32), language)
         chosen.append(_texts(kept[row])[best])
         likenesses[place] = fitting[best]
-    order = np.argsort(-(likenesses @ np.array(weights, np.float32)), kind="stable")[:k]
+    around = _neighbours(index, image, kept, pictures, language)
+    order = _places(rows, likenesses @ np.array(weights, np.float32), around, k)
     hits = []
-    for rank, place in enumerate(order.tolist(), start=1):
+    for rank, place in enumerate(order, start=1):
         row = int(rows[place])
         score = pictures.get(row, float(likenesses[place, 1]))
         stored: Modality = "image" if row in pictures else "text"
         chance = calibration.probability(image, np.array([score], np.float32), "image", stored)
         hits.append(Hit(rank, score, float(chance[0]), kept[row], score, chosen[place]))
-    found = _Found(rows, pictures, chosen, likenesses)
-    return Recollection(tuple(hits), likenesses[order], _neighbours(index, image, kept, found, language))
+    return Recollection(tuple(hits), likenesses[order], tuple(around.values()))
 
 
 def _neighbours(
-    index: VectorSearch, image: Embedding, records: Mapping[int, Record], found: _Found, language: str
-) -> tuple[Neighbour, ...]:
-    """The records with the nearest pictures, the nearest first, each with texts in the language if it has some."""
-    places = {row: place for place, row in enumerate(found.rows.tolist())}
-    pictures = found.pictures
-    nearest = sorted((row for row in pictures if _tells(records[row])), key=lambda row: -pictures[row])[:_AROUND]
+    index: VectorSearch, image: Embedding, records: Mapping[int, Record], pictures: Mapping[int, float], language: str
+) -> dict[int, Neighbour]:
+    """The records with the nearest pictures that tell something, the nearest first."""
+    telling = (row for row in pictures if records[row].kind != "qa" and records[row].told)
+    nearest = sorted(telling, key=lambda row: -pictures[row])[:_AROUND]
     if not nearest:
-        return ()
+        return {}
     parts = ridge_weights(index.image_vectors(np.array(nearest, np.uint64)), image, _RIDGE)
-    around = []
-    for row, part in zip(nearest, parts.tolist(), strict=True):
-        told, place = records[row].told, places[row]
-        texts = tuple(text for text in told if written_in(text, language)) or told
-        around.append(Neighbour(texts, found.texts[place], float(found.likenesses[place, 1]), part))
-    return tuple(around)
+    return {
+        row: Neighbour(_in(language, records[row].told), part)
+        for row, part in zip(nearest, parts.tolist(), strict=True)
+    }
 
 
-def _tells(record: Record) -> bool:
-    return record.kind != "qa" and bool(record.told)
+def _in(language: str, texts: tuple[str, ...]) -> tuple[str, ...]:
+    """Those in the language, if there are some."""
+    return tuple(text for text in texts if written_in(text, language)) or texts
+
+
+def _places(rows: RowIds, alike: Embedding, around: Mapping[int, Neighbour], k: int) -> list[int]:
+    """Places of the records that are recalled: the most alike, and for up to half of them those that count most.
+
+    Args:
+        rows: that come into question.
+        alike: how much each is [m].
+        around: the nearest pictures by row.
+        k: how many.
+    """
+    order: list[int] = np.argsort(-alike, kind="stable").tolist()
+    counting = sorted(around, key=lambda row: -around[row].part)[: k // 2]
+    places = np.searchsorted(rows, np.array(counting, np.uint64)).tolist()
+    missing = [place for place in places if place not in order[:k]]
+    kept = {*order[: k - len(missing)], *missing}
+    return [place for place in order if place in kept]
 
 
 def _in_question(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor, Future
+from threading import Lock
+from typing import Generic, TypeVar
 
 __all__ = ["Batcher"]
 
@@ -13,62 +16,60 @@ Result = TypeVar("Result")
 
 
 class Batcher(Generic[Item, Result]):
-    """Joins what arrives within a few milliseconds, and hands it to one call.
+    """Joins what arrives until a thread is free.
+
+    A job is queued for the first item at once, and takes those that wait only when it begins. So batches are the larger
+    the busier the threads are, and nobody waits while one is idle.
 
     Args:
         work: gives the results of several items, in their order; runs in a thread.
-        run: has a thread do something.
-        seconds: how long the first of a batch waits for others.
-        most: size of a batch at which it waits no longer.
-        observe: told the size of each batch.
+        pool: the threads, which have other work as well.
+        most: size of a batch.
+        observe: told the size of each batch, in its thread.
     """
 
     def __init__(
         self,
         work: Callable[[Sequence[Item]], Sequence[Result]],
-        run: Callable[[Callable[[], Any]], Awaitable[Any]],
+        pool: Executor,
         *,
-        seconds: float,
         most: int,
         observe: Callable[[int], None],
     ) -> None:
-        self._work, self._run, self._observe = work, run, observe
-        self._seconds, self._most = seconds, most
-        self._waiting: list[tuple[Item, asyncio.Future[Result]]] = []
-        self._timer: asyncio.TimerHandle | None = None
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._work, self._pool, self._most, self._observe = work, pool, most, observe
+        self._lock = Lock()  # of the two below
+        self._waiting: deque[tuple[Item, Future[Result]]] = deque()
+        self._jobs = 0  # that have not begun; always enough for all that wait
 
     async def result(self, item: Item) -> Result:
-        """The result for one item; an error of the batch that it is in is raised for each of its items."""
-        loop = asyncio.get_running_loop()
-        answer: asyncio.Future[Result] = loop.create_future()
-        self._waiting.append((item, answer))
-        if len(self._waiting) >= self._most:
-            self._send()
-        elif self._timer is None:
-            self._timer = loop.call_later(self._seconds, self._send)
-        return await answer
+        """The result for one item. Its errors are its own: where a batch fails, each of its items is tried alone."""
+        answer: Future[Result] = Future()
+        with self._lock:
+            if len(self._waiting) >= self._jobs * self._most:
+                self._pool.submit(self._begin)
+                self._jobs += 1
+            self._waiting.append((item, answer))
+        return await asyncio.wrap_future(answer)
 
-    def _send(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        batch, self._waiting = [entry for entry in self._waiting if not entry[1].cancelled()], []
-        if batch:
-            task = asyncio.get_running_loop().create_task(self._answer(batch))
-            self._tasks.add(task)  # or else nobody would hold it
-            task.add_done_callback(self._tasks.discard)
+    def _begin(self) -> None:
+        with self._lock:
+            self._jobs -= 1
+            taken = [self._waiting.popleft() for _ in range(min(self._most, len(self._waiting)))]
+        # From here on they cannot be cancelled; those that were are left out.
+        if batch := [(item, answer) for item, answer in taken if answer.set_running_or_notify_cancel()]:
+            self._observe(len(batch))
+            self._answer(batch)
 
-    async def _answer(self, batch: Sequence[tuple[Item, asyncio.Future[Result]]]) -> None:
-        self._observe(len(batch))
-        items = [item for item, _ in batch]
+    def _answer(self, batch: Sequence[tuple[Item, Future[Result]]]) -> None:
         try:
-            results = await self._run(lambda: self._work(items))
-        except Exception as error:  # noqa: BLE001 - those who wait raise it
-            for _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(error)
+            results = self._work([item for item, _ in batch])
+            answered = list(zip(batch, results, strict=True))
+        except Exception as error:  # noqa: BLE001 - who waits raises it
+            if len(batch) == 1:
+                batch[0][1].set_exception(error)
+            else:
+                for entry in batch:
+                    self._answer([entry])
             return
-        for (_, answer), result in zip(batch, results, strict=True):
-            if not answer.done():
-                answer.set_result(result)
+        for (_, answer), result in answered:
+            answer.set_result(result)

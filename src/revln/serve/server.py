@@ -32,10 +32,14 @@ def listen(settings: Settings) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+        listening = socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
         raise InputError(f"{settings.host} port {settings.port}: {reason}: choose another --host or --port") from error
+    # Or else the body of an answer would wait until the client acknowledges the headers, up to 40 ms. Connections
+    # inherit it; asyncio would set it for a socket that names its protocol, which this one does not.
+    listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listening
 
 
 def run(service: Service, listening: socket.socket) -> int:

@@ -68,8 +68,8 @@ class Service:
         self.jobs = Jobs(memory, settings.jobs, settings.roots)
         self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="revln-serve")
         self._turns = self._written = 0
-        self._texts = self._batcher("text", self._read)
-        self._images = self._batcher("image", self._look)
+        self._texts = self._batcher("text", self._read, settings.together)
+        self._images = self._batcher("image", self._look, settings.images_together)
 
     def open(self) -> None:
         """Gets ready, so that the first request does not wait for the model's files and the vectors to be read.
@@ -154,18 +154,15 @@ class Service:
         """
         return await self._images.result(await self.run(lambda: self._picture(record)))
 
-    def _batcher(self, what: str, work: Callable[[Sequence[Item]], Sequence[Result]]) -> Batcher[Item, Result]:
-        return Batcher(
-            work,
-            self.run,
-            seconds=self.settings.together_seconds,
-            most=self.settings.together,
-            observe=self.metrics.together.labels(what).observe,
-        )
+    def _batcher(
+        self, what: str, work: Callable[[Sequence[Item]], Sequence[Result]], most: int
+    ) -> Batcher[Item, Result]:
+        return Batcher(work, self._pool, most=most, observe=self.metrics.together.labels(what).observe)
 
     def _read(self, texts: Sequence[str]) -> list[Read]:
         model = self.memory.current_model()
-        return [Read(model, vector) for vector in model.encode_texts(texts)]
+        # By the encoder itself: the model would split long batches among threads besides those of the server.
+        return [Read(model, vector) for vector in model.encoder.encode_texts(texts)]
 
     def _look(self, images: Sequence[_Pixels]) -> list[Seen]:
         seen: list[Seen] = []

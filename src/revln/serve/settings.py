@@ -33,8 +33,8 @@ class Settings:
         threads: that look at images, read sentences and search.
         waiting: requests that may wait for one of them.
         jobs: indexing runs that may wait for the one that runs.
-        together_seconds: how long a sentence or image waits for others, so as to be encoded with them.
-        together: how many are encoded at once.
+        together: sentences that are encoded at once, at most.
+        images_together: the same of images; fewer, since the first would wait long for the last, and gains nothing.
 
     Raises:
         InputError: others can reach the server, and no token is asked for.
@@ -55,8 +55,8 @@ class Settings:
     threads: int = field(default_factory=cores)
     waiting: int = 64
     jobs: int = 16
-    together_seconds: float = 0.003
     together: int = 16
+    images_together: int = 4
 
     def __post_init__(self) -> None:
         if self.token is None and not is_loopback(self.host):
