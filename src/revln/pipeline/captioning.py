@@ -69,18 +69,16 @@ class Captioner:
         return [self._answer(uri, own) for (uri, _), own in zip(seen, told, strict=True)]
 
     def follow(self, uri: str, seen: ImageEncoding) -> Iterator[Answer]:
-        """The caption of one image as it grows token by token; the last is the whole.
+        """The caption of one image as it grows token by token; the last is the one that ``caption`` finds.
 
-        It takes the likeliest token each time, so it may be another than ``caption`` finds.
+        What grows takes the likeliest token each time, so it may be another sentence.
         """
         recalled = self._teller.recall(uri, seen, self.language)
         prompt = [self._teller.generator.beginning(self.language)]
-        answer: Answer | None = None
         for told in self._teller.follow(seen, recalled, prompt, self._decoding):
             answer = self._answer(uri, told)
             yield dataclasses.replace(answer, text=without_stop(answer.text))
-        if answer is not None:
-            yield answer
+        yield from self.caption([(uri, seen)])
 
     def _answer(self, uri: str, told: Told) -> Answer:
         text = as_sentence(self._teller.generator.decode(told.sentence.ids), self.language)
