@@ -198,10 +198,8 @@ def test_a_model_is_verified_with_its_generator(run: Run, run_json: Run, shipped
     assert problem.startswith(f"{path}: damaged")
 
 
-def test_eval_caption_agrees_with_the_measures(
-    run: Run, run_json: Run, photos: Path, memory: Path, tmp_path: Path
-) -> None:
-    captions = tmp_path / "captions.csv"
+def test_eval_caption_agrees_with_the_measures(run: Run, run_json: Run, photos: Path, tmp_path: Path) -> None:
+    photos, captions = shutil.copytree(photos, tmp_path / "photos"), tmp_path / "captions.csv"
     captions.write_text(
         "image,caption\nred/red.jpg,A red photo of a wall .\nred/red.jpg,Ada on the wall\nblue/blue.jpg,A blue photo\n"
     )
@@ -217,6 +215,8 @@ def test_eval_caption_agrees_with_the_measures(
     assert alone == expected("a red photo", "a blue photo")
     assert list(alone) == ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr", "images"]
     # Ada's record is left out for her own photo, but not for a copy of it.
+    memory = tmp_path / "ada.revln"
+    run_json("memory", "add", "--image", photos / "red" / "red.jpg", "--text", "Ada on the wall", "--memory", memory)
     assert run_json(*options, "--memory", memory) == alone
     shutil.copy(photos / "red" / "red.jpg", photos / "blue" / "blue.jpg")
     assert run_json(*options, "--memory", memory) == expected("a red photo", "ada on the wall")

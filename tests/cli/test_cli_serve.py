@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +109,8 @@ def test_in_a_process_of_its_own(process: Any, memory: Path, tmp_path: Path) -> 
         started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     finally:
         signal.signal(signal.SIGINT, before)
-    with started:
+    with started, ExitStack() as held:
+        held.callback(started.kill)  # or else what fails would wait for it
         assert started.stderr is not None
         line = started.stderr.readline()
         address = line.split(" at ")[1].split()[0]
