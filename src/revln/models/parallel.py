@@ -22,17 +22,15 @@ def cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def map_ordered(
-    work: Callable[[Item], Result], items: Iterable[Item], ahead: int = _IN_FLIGHT_PER_CORE
-) -> Iterator[Result]:
+def map_ordered(work: Callable[[Item], Result], items: Iterable[Item], ahead: int | None = None) -> Iterator[Result]:
     """Like ``map``, in one thread a core; what is done must let go of the interpreter lock to gain from it.
 
     Args:
         work: called in the threads.
         items: read only as far as there is room.
-        ahead: so many a core may be in flight.
+        ahead: so many a core may be in flight; without it, enough to keep the cores busy.
     """
-    room = ahead * cores()
+    room = (ahead or _IN_FLIGHT_PER_CORE) * cores()
     waiting: deque[Future[Result]] = deque()
     with ThreadPoolExecutor(cores(), thread_name_prefix="revln") as pool:
         try:
