@@ -151,17 +151,12 @@ class Generator(nn.Module):
             decoder gives, copying aside [n, t - 1].
         """
         hidden = self.decoder(ids[:, :-1], self.decoder.no_past(len(ids)), seen.context).hidden
-        targets, words = ids[:, 1:], self.decoder.words.weight
-        unlikely = F.cross_entropy(
-            self.decoder.scores(hidden).flatten(0, 1).float(), targets.flatten(), reduction="none"
-        )
-        unlikely = unlikely.reshape(targets.shape)
-        # The mean of the logits is the logit of the mean word; their total comes from one of them.
-        total = (hidden * self.decoder.words(targets)).sum(-1) + unlikely
+        logits, targets = self.decoder.scores(hidden).float(), ids[:, 1:, None]
+        total = logits.logsumexp(-1)
         copying = self._copying(hidden, seen)
-        copied = (self._copied(copying, seen).reshape(copying.shape) == targets[..., None]) * copying
-        spoken = (1 - copying.sum(-1)) * (-unlikely).exp()
-        return torch.log(spoken + copied.sum(-1) + _LEAST), hidden @ words.mean(0) - total
+        copied = (self._copied(copying, seen).reshape(copying.shape) == targets) * copying
+        spoken = (1 - copying.sum(-1)) * (logits.gather(2, targets)[..., 0] - total).exp()
+        return torch.log(spoken + copied.sum(-1) + _LEAST), logits.mean(-1) - total
 
     def _copying(self, hidden: Tensor, seen: Seen) -> Tensor:
         """Probability [n, t, k x words] of copying each word; adds up to nothing where nothing was recalled."""
