@@ -245,7 +245,8 @@ def ask_all(
             for (_, questions), seen in zip(grouped, seen_all, strict=True)
         ),
         _TOGETHER,
-        lambda done: progress(done, len(grouped)) if progress is not None else None,
+        len(grouped),
+        progress,
     )
 
 

@@ -167,7 +167,8 @@ def caption_all(
         make().caption,
         look_at_all(images, used, unreadable),
         _TOGETHER,
-        lambda done: progress(done, len(images)) if progress is not None else None,
+        len(images),
+        progress,
     )
 
 

@@ -49,7 +49,8 @@ def speak_of_all(
     speak: Callable[[list[Item]], list[Answer]],
     items: Iterable[Item | None],
     together: int,
-    progress: Callable[[int], None],
+    total: int,
+    progress: Callable[[int, int], None] | None,
 ) -> Iterator[Answer]:
     """Answers in order, some at a time in one thread a core.
 
@@ -57,7 +58,8 @@ def speak_of_all(
         speak: answers for several items at once.
         items: one an image; ``None`` for one that could not be read.
         together: items that are spoken of at once.
-        progress: told how many images are done.
+        total: how many images there are.
+        progress: told of each that is done how many are, and the total.
     """
 
     def batches() -> Iterator[list[Item | None]]:
@@ -74,4 +76,5 @@ def speak_of_all(
         yield from answers
         for _ in range(count):
             done += 1
-            progress(done)
+            if progress is not None:
+                progress(done, total)
