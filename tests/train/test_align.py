@@ -102,7 +102,7 @@ def test_export_gives_a_bundle_that_verifies_and_searches(run: Path, caption_dat
 
 
 def test_export_without_a_run_says_what_to_do(caption_data: AlignData, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="train first"):
+    with pytest.raises(InputError, match="make it with revln train align"):
         export(tmp_path, caption_data, [], [], tmp_path / "bundle")
 
 

@@ -234,7 +234,7 @@ def test_runs_that_cannot_be_exported(
 ) -> None:
     unfinished = Path(shutil.copytree(joint_run, tmp_path / "unfinished"))
     (unfinished / "joint.safetensors").unlink()
-    with pytest.raises(InputError, match=r"joint\.safetensors: missing: train first, with revln train joint --out"):
+    with pytest.raises(InputError, match=r"joint\.safetensors: missing: make it with revln train joint --out"):
         load_joint(unfinished, Bundle(bundle))
     other = Path(shutil.copytree(bundle, tmp_path / "other"))
     card = Bundle(other).card

@@ -8,7 +8,7 @@ photos. The vision model's own classes name what no caption that was learnt from
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,15 +21,42 @@ from revln.models.generator import Seen
 from revln.pipeline.naming import names_of
 from revln.retrieve import Neighbour, Recollection
 from revln.text import caption_tokens, pad, without_stop, written_in
-from revln.types import ImageEncoding
+from revln.types import Hit, ImageEncoding
 
-__all__ = ["Chooser"]
+__all__ = ["Choice", "Chooser"]
 
 _PICTURE, _FITTING = 0, 1  # likenesses of an image to a picture and to a text, among those of a recollection
 _RECITED = 3  # recalled captions, the best before the generator is asked how likely they are
+_COUNTING = 4  # neighbours whose captions come into question, whether they are recalled or not
 _UNLIKE = 0.4  # pictures with a cosine this far from one show different things
 # A name tells less than a sentence: it has to fit that much better, as a logarithm of a probability.
 _RESERVE = 2.25
+
+
+@dataclass(frozen=True, slots=True)
+class _Recitable:
+    """A caption of the memory.
+
+    Attributes:
+        fit: its cosine to the photo.
+        hits: the records that say it.
+    """
+
+    fit: float
+    hits: list[Hit]
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A sentence about a photo.
+
+    Attributes:
+        sentence: its tokens with their probabilities.
+        repeats: records of whose texts it is one.
+    """
+
+    sentence: Sentence
+    repeats: tuple[Hit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +81,7 @@ class Chooser:
         seen: Sequence[ImageEncoding],
         recalled: Sequence[Recollection],
         found: Sequence[Sequence[Sentence]],
-    ) -> list[Sentence]:
+    ) -> list[Choice]:
         """The best sentence about each photo.
 
         Args:
@@ -68,15 +95,19 @@ class Chooser:
         recitable = [self._recitable(recollection) for recollection in recalled]
         merits = self._merits(context, seen, recalled, spoken, recitable)
         best = [_best(own[len(row) :]) for own, row in zip(merits, spoken, strict=True)]
-        texts = [[text for text, _ in own] for own in recitable]
-        recited = self._likely(context, [[own[place] for place in row] for own, row in zip(texts, best, strict=True)])
+        texts = [[list(own)[place] for place in row] for own, row in zip(recitable, best, strict=True)]
+        recited = self._likely(context, texts)
         chosen = []
         for row, own in enumerate(spoken):
             candidates = [*own, *recited[row]]
             places = [*range(len(own)), *(len(own) + place for place in best[row])]
             scores = np.array([sentence.score(self.decoding.length_penalty) for sentence in candidates])
             scores[len(found[row]) : len(own)] -= _RESERVE
-            chosen.append(candidates[int(np.argmax(scores + merits[row][places]))])
+            place = int(np.argmax(scores + merits[row][places]))
+            again = place - len(own)
+            text = self.generator.decode(own[place].ids) if again < 0 else texts[row][again]
+            repeated = recitable[row].get(text)
+            chosen.append(Choice(candidates[place], tuple(repeated.hits) if repeated else ()))
         return chosen
 
     def _merits(
@@ -85,7 +116,7 @@ class Chooser:
         seen: Sequence[ImageEncoding],
         recalled: Sequence[Recollection],
         spoken: Sequence[Sequence[Sentence]],
-        recitable: Sequence[Sequence[tuple[str, float]]],
+        recitable: Sequence[Mapping[str, _Recitable]],
     ) -> list[npt.NDArray[np.float64]]:
         """What speaks for sentences about each photo, and behind them for recalled texts, but for their likelihood.
 
@@ -99,13 +130,13 @@ class Chooser:
         ends = np.cumsum([len(own) for own in texts]).tolist()
         for row, alone in enumerate(context.tensors["shares"][:, 0].tolist()):
             own, other, around = texts[row], recitable[row], recalled[row].around
-            agreed = self._agreements([*own, *(text for text, _ in other)], around)
+            agreed = self._agreements([*own, *other], around)
             merit = decoding.agreement * (1 - alone) * agreed
             if decoding.fit:
                 fitting = vectors[ends[row] - len(own) : ends[row]] @ seen[row].embeddings[0]
                 unlike = 1 - float(recalled[row].likenesses[:, _PICTURE].max(initial=0.0))
                 weight = decoding.fit * (1 + alone) * min(1.0, unlike / _UNLIKE)
-                merit = merit + weight * np.array([*fitting, *(fit for _, fit in other)])
+                merit = merit + weight * np.array([*fitting, *(one.fit for one in other.values())])
             merits.append(merit)
         return merits
 
@@ -113,14 +144,20 @@ class Chooser:
         heard = [list(map(self._tokens, neighbour.texts)) for neighbour in around]
         return agreements(list(map(self._tokens, texts)), heard, [neighbour.part for neighbour in around])
 
-    def _recitable(self, recalled: Recollection) -> list[tuple[str, float]]:
-        """Recalled captions of other photos that may be true of this one, with their cosines to it."""
-        said = [
-            (hit.text or "", fit)
-            for hit, fit in zip(recalled.hits, recalled.likenesses[:, _FITTING].tolist(), strict=True)
-            if hit.record.kind != "qa" and hit.text in hit.record.told
+    def _recitable(self, recalled: Recollection) -> dict[str, _Recitable]:
+        """Captions of other photos that may be true of this one: those recalled, and those of what counts most."""
+        counting = sorted(recalled.around, key=lambda neighbour: -neighbour.part)[:_COUNTING]
+        known = {hit.record.id for hit in recalled.hits}
+        offered = [
+            *zip(recalled.hits, recalled.likenesses[:, _FITTING].tolist(), strict=True),
+            *((neighbour.hit, neighbour.fit) for neighbour in counting if neighbour.hit.record.id not in known),
         ]
-        return list({without_stop(text): fit for text, fit in said if written_in(text, self.language)}.items())
+        captions: dict[str, _Recitable] = {}
+        for hit, fit in offered:
+            text = hit.text or ""
+            if hit.record.kind != "qa" and text in hit.record.told and written_in(text, self.language):
+                captions.setdefault(without_stop(text), _Recitable(fit, [])).hits.append(hit)
+        return captions
 
     def _likely(self, context: Seen, texts: Sequence[Sequence[str]]) -> list[list[Sentence]]:
         """Texts as sentences about each photo, as likely as the generator finds them."""

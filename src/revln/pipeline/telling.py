@@ -12,7 +12,7 @@ from revln.answer import Decoding, Sentence, alternatives, follow, rests_on
 from revln.config import RECALLED
 from revln.models import Model
 from revln.models.generator import Seen
-from revln.pipeline.choosing import Chooser
+from revln.pipeline.choosing import Choice, Chooser
 from revln.pipeline.generators import generator_of, grid_of
 from revln.pipeline.memory import Memory
 from revln.pipeline.recalling import Recaller
@@ -93,12 +93,12 @@ class Teller:
         context = self._look(seen, recalled)
         found = alternatives(self.generator.speaker(context), prompts, decoding)
         if language is None or decoding.beams == 1:
-            sentences = [own[0] for own in found]
+            chosen = [Choice(own[0], ()) for own in found]
         else:
-            sentences = Chooser(self._model, self.generator, decoding, language).best(context, seen, recalled, found)
+            chosen = Chooser(self._model, self.generator, decoding, language).best(context, seen, recalled, found)
         return [
-            Told(sentence, *rests_on(own.hits, sentence.looked, context.entries))
-            for sentence, own in zip(sentences, recalled, strict=True)
+            Told(choice.sentence, *rests_on(own.hits, choice.sentence.looked, context.entries, choice.repeats))
+            for choice, own in zip(chosen, recalled, strict=True)
         ]
 
     def follow(

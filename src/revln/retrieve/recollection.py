@@ -26,13 +26,17 @@ _TOGETHER = 0.5  # of a text that belongs to no picture: neither like it nor unl
 
 @dataclass(frozen=True, slots=True)
 class Neighbour:
-    """What is said of a record whose picture is near to an image.
+    """A record whose picture is near to an image.
 
     Attributes:
-        texts: all that is said, in the language that is asked for if there is something in it.
+        hit: the record, with the text that tells most.
+        fit: cosine of the image to that text.
+        texts: all that is said of it, in the language that is asked for if there is something in it.
         part: how much the record counts in a regression on the nearest pictures; the parts sum to one.
     """
 
+    hit: Hit
+    fit: float
     texts: tuple[str, ...]
     part: float
 
@@ -45,7 +49,7 @@ class Recollection:
         hits: the records; ``score`` is the cosine to the record's picture, or to its text where it has none.
         likenesses: cosines [k, 3] of the image to the record's picture and to the text, and of the question to the
             text; 0 where there is no question.
-        around: what is said of the records whose pictures are nearest, recalled or not.
+        around: the records whose pictures are nearest, recalled or not, the nearest first.
     """
 
     hits: tuple[Hit, ...]
@@ -103,53 +107,51 @@ def recall(
         best = _best_text(kept[row], fitting @ np.array(weights, np.float32), language)
         chosen.append(_texts(kept[row])[best])
         likenesses[place] = fitting[best]
-    around = _neighbours(index, image, kept, pictures, language)
-    order = _places(rows, likenesses @ np.array(weights, np.float32), around, k)
-    hits = []
-    for rank, place in enumerate(order, start=1):
-        row = int(rows[place])
-        score = pictures.get(row, float(likenesses[place, 1]))
-        stored: Modality = "image" if row in pictures else "text"
-        chance = calibration.probability(image, np.array([score], np.float32), "image", stored)
-        hits.append(Hit(rank, score, float(chance[0]), kept[row], score, chosen[place]))
-    return Recollection(tuple(hits), likenesses[order], tuple(around.values()))
+    alike = likenesses @ np.array(weights, np.float32)
+    seen = np.isin(rows, np.array(list(pictures), np.uint64))
+    scores = np.array([pictures.get(row, fit) for row, fit in zip(rows.tolist(), likenesses[:, 1], strict=True)])
+    chances = np.zeros(len(rows))
+    stored: Modality
+    for stored, own in (("image", seen), ("text", ~seen)):
+        chances[own] = calibration.probability(image, scores[own].astype(np.float32), "image", stored)
+
+    def hits(places: Sequence[int]) -> tuple[Hit, ...]:
+        return tuple(
+            Hit(rank, score, float(chances[place]), kept[int(rows[place])], score, chosen[place])
+            for rank, place in enumerate(places, start=1)
+            for score in (float(scores[place]),)
+        )
+
+    order: list[int] = np.argsort(-alike, kind="stable")[:k].tolist()
+    near = _nearest(rows, kept, pictures)
+    parts = _parts(index, image, rows[near])
+    around = tuple(
+        Neighbour(hit, float(likenesses[place, 1]), _in(language, hit.record.told), part)
+        for hit, place, part in zip(hits(near), near, parts, strict=True)
+    )
+    return Recollection(hits(order), likenesses[order], around)
 
 
-def _neighbours(
-    index: VectorSearch, image: Embedding, records: Mapping[int, Record], pictures: Mapping[int, float], language: str
-) -> dict[int, Neighbour]:
-    """The records with the nearest pictures that tell something, the nearest first."""
-    telling = (row for row in pictures if records[row].kind != "qa" and records[row].told)
-    nearest = sorted(telling, key=lambda row: -pictures[row])[:_AROUND]
-    if not nearest:
-        return {}
-    parts = ridge_weights(index.image_vectors(np.array(nearest, np.uint64)), image, _RIDGE)
-    return {
-        row: Neighbour(_in(language, records[row].told), part)
-        for row, part in zip(nearest, parts.tolist(), strict=True)
-    }
+def _nearest(rows: RowIds, records: Mapping[int, Record], pictures: Mapping[int, float]) -> list[int]:
+    """Places of the records with the nearest pictures that tell something, the nearest first."""
+    telling = [
+        place
+        for place, row in enumerate(rows.tolist())
+        if row in pictures and records[row].kind != "qa" and records[row].told
+    ]
+    return sorted(telling, key=lambda place: -pictures[int(rows[place])])[:_AROUND]
+
+
+def _parts(index: VectorSearch, image: Embedding, rows: RowIds) -> list[float]:
+    if not len(rows):
+        return []
+    parts: list[float] = ridge_weights(index.image_vectors(rows), image, _RIDGE).tolist()
+    return parts
 
 
 def _in(language: str, texts: tuple[str, ...]) -> tuple[str, ...]:
     """Those in the language, if there are some."""
     return tuple(text for text in texts if written_in(text, language)) or texts
-
-
-def _places(rows: RowIds, alike: Embedding, around: Mapping[int, Neighbour], k: int) -> list[int]:
-    """Places of the records that are recalled: the most alike, and for up to half of them those that count most.
-
-    Args:
-        rows: that come into question.
-        alike: how much each is [m].
-        around: the nearest pictures by row.
-        k: how many.
-    """
-    order: list[int] = np.argsort(-alike, kind="stable").tolist()
-    counting = sorted(around, key=lambda row: -around[row].part)[: k // 2]
-    places = np.searchsorted(rows, np.array(counting, np.uint64)).tolist()
-    missing = [place for place in places if place not in order[:k]]
-    kept = {*order[: k - len(missing)], *missing}
-    return [place for place in order if place in kept]
 
 
 def _in_question(

@@ -84,7 +84,7 @@ def load_run(run: Path, start: Start | None = None) -> tuple[AlignConfig, Towers
     Raises:
         InputError: the directory holds no finished epoch of a run.
     """
-    check_run(run, ("config.json", "towers.safetensors", TOKENIZER), "train first, with revln train align")
+    check_run(run, ("config.json", "towers.safetensors", TOKENIZER), "align")
     config = AlignConfig(**json.loads((run / "config.json").read_text(encoding="utf-8")))
     begun = "" if start is None or start.card is None else start.card.id
     if config.start != begun:

@@ -56,7 +56,7 @@ class GeneratorStart:
         Raises:
             InputError: the directory holds no finished epoch of such a run.
         """
-        check_run(run, (WEIGHTS_FILE, TOKENIZER, SIZE_FILE), "make it with revln train joint")
+        check_run(run, (WEIGHTS_FILE, TOKENIZER, SIZE_FILE), "joint")
         return cls(_part(DecoderSize.read(run / SIZE_FILE), run / TOKENIZER, config), load_file(run / WEIGHTS_FILE))
 
     @classmethod

@@ -71,7 +71,7 @@ def load_joint(run: Path, bundle: Bundle) -> JointRun:
     Raises:
         InputError: the directory holds no finished epoch of such a run, or it began with another bundle.
     """
-    check_run(run, ["config.json"], "train first, with revln train joint")
+    check_run(run, ["config.json"], "joint")
     config = JointConfig(**json.loads((run / "config.json").read_text(encoding="utf-8")))
     if config.start != bundle.card.id:
         raise InputError(f"{run}: was trained on the towers of {config.start}, not of {bundle.card.id}: give those")

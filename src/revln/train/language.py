@@ -238,7 +238,7 @@ def load_language_part(
     Raises:
         InputError: the directory holds no finished epoch of such a run.
     """
-    check_run(run_directory, (SIZE_FILE, WEIGHTS_FILE, TOKENIZER), "make it with revln train lm")
+    check_run(run_directory, (SIZE_FILE, WEIGHTS_FILE, TOKENIZER), "lm")
     size = DecoderSize.read(run_directory / SIZE_FILE)
     torch.manual_seed(seed)
     decoder = Decoder(size, dropout, looks=looks)

@@ -85,7 +85,7 @@ def trained_cnn(run: Path, variant: str) -> Path:
     Raises:
         InputError: the run has made none, or one that the joint space cannot be trained over.
     """
-    check_run(run, ("config.json", CNN_FILE), "make it with revln train vision")
+    check_run(run, ("config.json", CNN_FILE), "vision")
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     if config.get("variant") != variant:
         raise InputError(

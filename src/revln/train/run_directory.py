@@ -28,20 +28,20 @@ log = logging.getLogger("revln.train")
 Metrics = dict[str, float]
 
 
-def check_run(run: Path, names: Iterable[str], way: str) -> None:
+def check_run(run: Path, names: Iterable[str], stage: str) -> None:
     """Makes sure that a run has left the files that are needed of it.
 
     Args:
         run: its directory.
         names: of the files.
-        way: how to make them, up to the directory, as in "make it with revln train lm".
+        stage: of training that makes them, as in ``revln train lm``.
 
     Raises:
         InputError: one is missing.
     """
     for name in names:
         if not (run / name).exists():
-            raise InputError(f"{run / name}: missing: {way} --out {run}")
+            raise InputError(f"{run / name}: missing: make it with revln train {stage} --out {run}")
 
 
 def best_epoch(run: Path) -> tuple[Metrics, Metrics]:

@@ -85,7 +85,7 @@ def load_text_part(kind: EncoderKind, layers: int, run: Path | None, dropout: fl
         return TextPart(minilm.load_pretrained(dropout), minilm.load_tokenizer())
     if run is None:
         raise InputError(f"the text encoder {kind} starts from a distillation: give its directory with --text")
-    check_run(run, ("config.json", WEIGHTS_FILE, TOKENIZER), "make it with revln train distil")
+    check_run(run, ("config.json", WEIGHTS_FILE, TOKENIZER), "distil")
     config = json.loads((run / "config.json").read_text(encoding="utf-8"))
     if (config["encoder"], config["layers"]) != (kind, layers):
         raise InputError(
