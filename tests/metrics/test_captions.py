@@ -88,16 +88,6 @@ def test_cider_scores_any_number_of_candidates_of_an_image(captions: tuple[Capti
     assert right > wrong
 
 
-def test_the_table_of_cider_holds_all_scores(captions: tuple[Captions, list[Captions]]) -> None:
-    candidates, references = captions
-    said = [*candidates[:40], [], words("not heard of"), candidates[0][:1] * 5]
-    cider, images = Cider(references), range(0, len(references), 7)
-    table = cider.table(said)
-    assert table.shape == (len(said), len(references))
-    for image in images:
-        np.testing.assert_allclose(table[:, image], cider.scores(said, [image] * len(said)), atol=1e-12)
-
-
 def test_all_scores_are_those_of_coco_caption_times_100(captions: tuple[Captions, list[Captions]]) -> None:
     scores = caption_scores(*captions)
     expected = [*coco(Bleu(4), *captions)[0], coco(Rouge(), *captions)[0], coco(CocoCider(), *captions)[0]]

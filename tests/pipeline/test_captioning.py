@@ -22,6 +22,7 @@ from tiny_bundle import make_tiny_bundle
 
 MakePhoto = Callable[..., Path]
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
+GREEDY = Decoding(beams=1)  # what it found word by word, so that it rests on what it looked at
 
 
 def of_colour(*colour: int) -> np.ndarray:
@@ -120,8 +121,18 @@ def test_the_text_with_the_largest_share_is_said(taught: Memory) -> None:
     assert blue.evidence[0].hit.record.uri.endswith("dog.png")
 
 
+def test_a_caption_that_repeats_a_record_rests_on_it(taught: Memory, tmp_path: Path, make_photo: MakePhoto) -> None:
+    """On each that says so, whatever else is recalled."""
+    again = taught.add(image=make_photo(tmp_path / "again.png", (254, 0, 0)), texts=["Ada on the wall."])
+    answer = caption(of_colour(*RED), memory=taught)
+    assert answer.text == "Ada on the wall."
+    assert {evidence.hit.record.uri for evidence in answer.evidence} == {str(tmp_path / "ada.png"), again.uri}
+    assert len({evidence.weight for evidence in answer.evidence}) == 1
+    assert sum(evidence.weight for evidence in answer.evidence) + answer.none_weight == pytest.approx(1)
+
+
 def test_weights_follow_the_shares_and_sum_to_one(taught: Memory) -> None:
-    answer = caption(of_colour(204, 0, 153), memory=taught)
+    answer = caption(of_colour(204, 0, 153), memory=taught, decoding=GREEDY)
     # Cosines to the pictures 0.8 and 0.6, to the texts 0; and 1 for the photo itself.
     assert [round(evidence.weight, 5) for evidence in answer.evidence] == [round(0.8 / 2.4, 5), 0.25]
     assert answer.none_weight == pytest.approx(1 / 2.4)
@@ -133,12 +144,14 @@ def test_weights_follow_the_shares_and_sum_to_one(taught: Memory) -> None:
 def test_the_texts_of_the_language_are_recalled(taught: Memory) -> None:
     answer = caption(of_colour(*BLUE), memory=taught, lang="zh")
     assert answer.text == "一只狗。"
-    assert [evidence.hit.text for evidence in answer.evidence] == ["一只狗", "墙上的红色"]
+    assert [evidence.hit.text for evidence in answer.evidence] == ["一只狗"]
+    greedy = caption(of_colour(*BLUE), memory=taught, lang="zh", decoding=GREEDY)
+    assert [evidence.hit.text for evidence in greedy.evidence] == ["一只狗", "墙上的红色"]
 
 
 def test_k_says_how_many_are_recalled(taught: Memory) -> None:
-    assert len(caption(of_colour(*RED), memory=taught, k=1).evidence) == 1
-    assert len(caption(of_colour(*RED), memory=taught, k=100).evidence) == 2
+    assert len(caption(of_colour(*RED), memory=taught, k=1, decoding=GREEDY).evidence) == 1
+    assert len(caption(of_colour(*RED), memory=taught, k=100, decoding=GREEDY).evidence) == 2
     nothing = caption(of_colour(*RED), memory=taught, k=0)
     assert (nothing.text, nothing.evidence, nothing.none_weight) == ("A red photo.", (), 1.0)
     with pytest.raises(QueryError, match="k is -1"):
@@ -223,9 +236,9 @@ def test_photos_with_more_and_fewer_memories_in_one_batch(taught: Memory, tmp_pa
     # Its own record left out, Ada's photo recalls one text and the other photo two.
     files = [tmp_path / "ada.png", tmp_path / "else.png"]
     Image.new("RGB", (20, 20), BLUE).save(files[1])
-    together = list(caption_all(files, memory=taught, exclude_self=True))
+    together = list(caption_all(files, memory=taught, exclude_self=True, decoding=GREEDY))
     assert [len(answer.evidence) for answer in together] == [1, 2]
-    alone = [caption(file, memory=taught, exclude_self=True) for file in files]
+    alone = [caption(file, memory=taught, exclude_self=True, decoding=GREEDY) for file in files]
     assert [gist(answer) for answer in together] == [gist(answer) for answer in alone]
 
 
@@ -298,9 +311,8 @@ def test_json_form(taught: Memory, tmp_path: Path) -> None:
     values = revln.caption(tmp_path / "ada.png", memory=taught).to_dict()
     assert list(values) == ["uri", "text", "confidence", "abstained", "lang", "none_weight", "evidence"]
     assert (values["uri"], values["text"], values["lang"]) == (str(tmp_path / "ada.png"), "Ada on the wall.", "en")
-    first, second = values["evidence"]
-    assert {name: first[name] for name in ("score", "weight", "uri", "text")} == {
+    (evidence,) = values["evidence"]
+    assert {name: evidence[name] for name in ("score", "weight", "uri", "text")} == {
         "score": 1.0, "weight": 0.5, "uri": str(tmp_path / "ada.png"), "text": "Ada on the wall"
     }  # fmt: skip
-    assert first["id"] != second["id"]
-    assert second["weight"] == 0.0
+    assert values["none_weight"] == 0.5

@@ -70,7 +70,7 @@ def test_what_no_sentence_says_is_named_by_the_vision_model(bundle: Path) -> Non
     card["files"]["classes.json"] = sha256_of(bundle / "classes.json")
     (bundle / "card.json").write_text(json.dumps(card), encoding="utf-8")
     model = load_model(bundle)
-    answer = said(RED, model, fit=8.0)
+    answer = said(RED, model, fit=16.0)
     assert (answer.text, answer.none_weight) == ("Ada red.", 1.0)
     assert answer.confidence == pytest.approx(1 / (1 + 2 * np.exp(-10)), abs=1e-3)
     assert said(RED, model).text == said(RED, model, fit=0.0).text == "A red photo."

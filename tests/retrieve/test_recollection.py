@@ -165,9 +165,23 @@ def test_what_is_said_around(table: RecordTable, make_photo: MakePhoto) -> None:
         make_photo("/d", at(0.99), "qa", texts={"what is it? Ada": at(0.1)}),
         make_photo("note", None, "text", texts={"a note": at(0.9)}),
     ])  # fmt: skip
-    b, a = recalled(table, k=1).around
-    assert (a.texts, b.texts) == (("a dog", "dogs"), ("雪",))
-    assert [own.texts for own in recalled(table, k=1, language="zh").around] == [("雪",), ("一只狗",)]
+    found = recalled(table, k=1)
+    assert [voice.text for voice in found.around] == ["雪", "a dog", "dogs"]
+    snow, *dogs = (voice.part for voice in found.around)
+    assert dogs == [pytest.approx((1 - snow) / 2)] * 2
+    assert [voice.text for voice in recalled(table, k=1, language="zh").around] == ["雪", "一只狗"]
+
+
+def test_what_fits_best_is_said_by_each_record(table: RecordTable, make_photo: MakePhoto) -> None:
+    table.upsert([
+        make_photo("/a", at(0.2), texts={"a dog": at(0.7), "dogs": at(0.0)}),
+        make_photo("/b", at(0.9), texts={"snow": at(0.6)}), make_photo("/c", at(0.5), label="0.3"),
+        make_photo("note", None, "text", texts={"a note": at(0.5)}),
+    ])  # fmt: skip
+    parts = {voice.text: voice.part for voice in recalled(table, k=1).fitting}
+    assert parts == {text: pytest.approx(np.exp(20 * fit) / sum(np.exp([14, 12, 10]))) for text, fit in (
+        ("a dog", 0.7), ("snow", 0.6), ("a note", 0.5)
+    )}  # fmt: skip
 
 
 def test_the_nearest_count_most_around_but_copies_count_together(table: RecordTable, make_photo: MakePhoto) -> None:
@@ -177,7 +191,7 @@ def test_the_nearest_count_most_around_but_copies_count_together(table: RecordTa
     table.upsert([make_photo("/far", at(0.2), texts={"c": at(0.1)})])
     parts: dict[str, float] = {}
     for own in recalled(table).around:
-        parts[own.texts[0]] = parts.get(own.texts[0], 0.0) + own.part
+        parts[own.text] = parts.get(own.text, 0.0) + own.part
     assert sum(parts.values()) == pytest.approx(1)
     assert parts["c"] < parts["b"]
     assert parts["a"] < 2 * parts["b"]  # and not four times as much
@@ -187,12 +201,21 @@ def test_no_more_than_thirty_are_around(table: RecordTable, make_photo: MakePhot
     table.upsert(
         [make_photo(f"/{number}", at(0.9 - number / 100), texts={f"{number}": at(0.1)}) for number in range(40)]
     )
-    assert [own.texts for own in recalled(table, k=8).around] == [(str(number),) for number in range(30)]
+    assert [own.text for own in recalled(table, k=8).around] == [str(number) for number in range(30)]
 
 
-def test_those_that_count_most_by_their_pictures_are_recalled(table: RecordTable, make_photo: MakePhoto) -> None:
-    """Though others are more alike, texts counted in; evidence would lack them otherwise."""
+def test_those_that_count_most_by_their_pictures(table: RecordTable, make_photo: MakePhoto) -> None:
+    """Whether they are recalled or not: others are more alike, texts counted in."""
     table.upsert([make_photo(f"/{number}", at(0.5 + number / 100), texts={"a": at(0.9)}) for number in range(6)])
-    table.upsert([make_photo("/alike", at(0.97), texts={"b": at(0.0)})])
-    assert uris(recalled(table, k=4)) == ["/5", "/4", "/3", "/alike"]
-    assert uris(recalled(table, k=1)) == ["/5"]
+    table.upsert([make_photo("/alike", at(0.97), texts={"b": at(0.3)})])
+    found = recalled(table, k=4)
+    assert uris(found) == ["/5", "/4", "/3", "/2"]
+    assert len(found.counting) == 4
+    (hit, fit), *_ = found.counting
+    assert (hit.record.uri, hit.rank, hit.score, hit.text, fit) == (
+        "/alike",
+        1,
+        pytest.approx(0.97),
+        "b",
+        pytest.approx(0.3),
+    )

@@ -6,7 +6,7 @@ from revln.answer.agreement import agreements
 from revln.answer.classify import ClassificationSources, LabelSet, Neighbours, decide, fuse
 from revln.answer.confidence import certainty, log_odds
 from revln.answer.decoding import Decoding, Sentence, alternatives, decode, follow
-from revln.answer.evidence import rests_on
+from revln.answer.evidence import rests_on, rests_on_repeated
 from revln.answer.reranking import reranked
 from revln.answer.unknown import dont_know
 
@@ -27,4 +27,5 @@ __all__ = [
     "log_odds",
     "reranked",
     "rests_on",
+    "rests_on_repeated",
 ]

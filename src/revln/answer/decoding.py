@@ -28,8 +28,8 @@ class Decoding:
             al., arXiv 1609.08144, section 7, in the form that is usual now).
         agreement: weight of how well a sentence agrees with what is said of like images, where that is known, in
             choosing among those that beam search finds; see ``agreements``.
-        fit: weight of the cosine of a sentence to the image in the joint space, in that choice; twice as much where
-            nothing is recalled. With 0, classes of the vision model are not named either.
+        fit: weight of the cosine of a sentence to the image in the joint space, in that choice. With 0, classes of the
+            vision model are not named either.
         nucleus: draw among the likeliest tokens that together have this probability (Holtzman et al., ICLR 2020,
             arXiv 1904.09751); 0 takes the likeliest.
         temperature: of that.
@@ -39,8 +39,8 @@ class Decoding:
     most: int = 25
     beams: int = 5
     length_penalty: float = 0.7
-    agreement: float = 4.0
-    fit: float = 4.0
+    agreement: float = 6.0
+    fit: float = 8.0
     nucleus: float = 0.0
     temperature: float = 1.0
     seed: int = 0

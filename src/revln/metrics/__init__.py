@@ -7,6 +7,7 @@ from revln.metrics.bootstrap import Interval, bootstrap_interval, paired_bootstr
 from revln.metrics.calibration import Line, fit_line, lenient, sigmoid, softmax
 from revln.metrics.captions import caption_scores
 from revln.metrics.cider import Cider
+from revln.metrics.cider_table import Rarity, cider_table
 from revln.metrics.kernel_ridge import likeness_kernel, ridge_weights
 from revln.metrics.kneser_ney import Trigram
 from revln.metrics.ngrams import Tokens
@@ -18,11 +19,13 @@ __all__ = [
     "Cider",
     "Interval",
     "Line",
+    "Rarity",
     "Tokens",
     "Trigram",
     "bleu",
     "bootstrap_interval",
     "caption_scores",
+    "cider_table",
     "covered_accuracy",
     "expected_calibration_error",
     "fit_line",

@@ -93,30 +93,6 @@ class Cider:
             raise InputError(f"image {strange[0]}: there are {len(self._images):,} with references, counted from 0")
         return np.array([self._score(*pair) for pair in zip(candidates, about, strict=True)])
 
-    def table(self, candidates: Sequence[Tokens]) -> npt.NDArray[np.float64]:
-        """CIDEr-D of each candidate with each image [m, n], as ``scores`` gives it, but for all of them at once."""
-        lengths = np.array([length for image in self._images for length in image.lengths])
-        norms = np.array([norms for image in self._images for norms in image.inverse_norms])
-        begins = np.cumsum([0, *(len(image.lengths) for image in self._images)])
-        found: dict[int, list[tuple[int, int]]] = {}
-        for begin, image in zip(begins.tolist(), self._images, strict=False):
-            for number, pairs in image.occurrences.items():
-                found.setdefault(number, []).extend((begin + index, times) for index, times in pairs)
-        rows: dict[int, npt.NDArray[np.int64]] = {}
-        table = np.zeros((len(candidates), len(lengths)))
-        for row, candidate in enumerate(candidates):
-            products, squares = np.zeros((LONGEST, len(lengths))), [0.0] * LONGEST
-            for ngram, count in ngram_counts(candidate).items():
-                order, number = len(ngram) - 1, self._numbers.get(ngram, _UNSEEN)
-                squares[order] += self._weights[number] * count * count
-                if number in found:
-                    where, times = rows.setdefault(number, np.array(found[number]).T)
-                    products[order, where] += self._weights[number] * np.minimum(count, times) * times
-            penalty = np.exp(-((_length(candidate) - lengths) ** 2) / (2 * _SIGMA**2))
-            table[row] = penalty * (products * norms.T * np.array(_inverse_roots(squares))[:, None]).sum(axis=0)
-        means: npt.NDArray[np.float64] = np.add.reduceat(table, begins[:-1], axis=1) / np.diff(begins)
-        return _SCALE * means / LONGEST
-
     def _count(self, sentences: Sequence[Tokens], shared: dict[Occurrences, Occurrences]) -> _Image:
         found: dict[int, list[tuple[int, int]]] = {}
         norms = []

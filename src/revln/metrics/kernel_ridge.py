@@ -28,12 +28,12 @@ def ridge_weights(examples: Vectors, place: Vectors, ridge: float) -> npt.NDArra
     The regression is that of deviations from the mean over the examples. Weights may be negative.
 
     Args:
-        examples: unit vectors [n, dim], at least one.
+        examples: unit vectors [n, dim].
         place: unit vector [dim].
         ridge: added to the kernel's diagonal; with more of it the weights are more alike.
     """
     count = len(examples)
     kernel = likeness_kernel(examples, examples) + ridge * np.eye(count)
     own = np.linalg.solve(kernel, likeness_kernel(place, examples))
-    weights: npt.NDArray[np.float64] = own + (1 - own.sum()) / count
+    weights: npt.NDArray[np.float64] = own + (1 - own.sum()) / max(count, 1)
     return weights

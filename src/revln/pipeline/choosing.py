@@ -15,11 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from revln.answer import Decoding, Sentence, agreements
-from revln.metrics import Tokens
+from revln.metrics import Rarity, Tokens
 from revln.models import BundleGenerator, Model
 from revln.models.generator import Seen
 from revln.pipeline.naming import names_of
-from revln.retrieve import Neighbour, Recollection
+from revln.retrieve import Recollection, Voice
 from revln.text import caption_tokens, pad, without_stop, written_in
 from revln.types import Hit, ImageEncoding
 
@@ -27,7 +27,7 @@ __all__ = ["Choice", "Chooser"]
 
 _PICTURE, _FITTING = 0, 1  # likenesses of an image to a picture and to a text, among those of a recollection
 _RECITED = 3  # recalled captions, the best before the generator is asked how likely they are
-_COUNTING = 4  # neighbours whose captions come into question, whether they are recalled or not
+_BY_TEXT = 0.2  # how much what fits by the joint space counts beside what is said of like pictures
 _UNLIKE = 0.4  # pictures with a cosine this far from one show different things
 # A name tells less than a sentence: it has to fit that much better, as a logarithm of a probability.
 _RESERVE = 2.25
@@ -53,10 +53,12 @@ class Choice:
     Attributes:
         sentence: its tokens with their probabilities.
         repeats: records of whose texts it is one.
+        alone: how little of what is recalled fits, from 0 to 1.
     """
 
     sentence: Sentence
-    repeats: tuple[Hit, ...]
+    repeats: tuple[Hit, ...] = ()
+    alone: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,12 +70,14 @@ class Chooser:
         generator: that of the model.
         decoding: tells how much agreement and fit count.
         language: of the captions.
+        rarity: of n-grams in the memory; None without one.
     """
 
     model: Model
     generator: BundleGenerator
     decoding: Decoding
     language: str
+    rarity: Rarity | None
 
     def best(
         self,
@@ -107,7 +111,8 @@ class Chooser:
             again = place - len(own)
             text = self.generator.decode(own[place].ids) if again < 0 else texts[row][again]
             repeated = recitable[row].get(text)
-            chosen.append(Choice(candidates[place], tuple(repeated.hits) if repeated else ()))
+            alone = float(context.tensors["shares"][row, 0])
+            chosen.append(Choice(candidates[place], tuple(repeated.hits) if repeated else (), alone))
         return chosen
 
     def _merits(
@@ -120,40 +125,40 @@ class Chooser:
     ) -> list[npt.NDArray[np.float64]]:
         """What speaks for sentences about each photo, and behind them for recalled texts, but for their likelihood.
 
-        Agreement counts as far as the generator finds that anything recalled fits. What a memory says of other things
-        is no help, and the joint space counts twice as much then. It knows no name that the memory has just been
-        taught, so of a photo that is the same as another it is not asked.
+        Agreement counts as far as the generator finds that anything recalled fits. The joint space knows no name that
+        the memory has just been taught, so of a photo that is the same as another it is not asked.
         """
         decoding, merits = self.decoding, []
         texts = [[self.generator.decode(sentence.ids) for sentence in own] for own in spoken]
         vectors = self.model.encode_texts([text for own in texts for text in own] if decoding.fit else [])
         ends = np.cumsum([len(own) for own in texts]).tolist()
         for row, alone in enumerate(context.tensors["shares"][:, 0].tolist()):
-            own, other, around = texts[row], recitable[row], recalled[row].around
-            agreed = self._agreements([*own, *other], around)
+            own, other, recollection = texts[row], recitable[row], recalled[row]
+            unlike = 1 - float(recollection.likenesses[:, _PICTURE].max(initial=0.0))
+            trust = min(1.0, unlike / _UNLIKE)  # in the joint space
+            said = list(map(self._tokens, [*own, *other]))
+            agreed = self._agreements(said, recollection.around)
+            agreed += _BY_TEXT * trust * self._agreements(said, recollection.fitting)
             merit = decoding.agreement * (1 - alone) * agreed
             if decoding.fit:
-                fitting = vectors[ends[row] - len(own) : ends[row]] @ seen[row].embeddings[0]
-                unlike = 1 - float(recalled[row].likenesses[:, _PICTURE].max(initial=0.0))
-                weight = decoding.fit * (1 + alone) * min(1.0, unlike / _UNLIKE)
-                merit = merit + weight * np.array([*fitting, *(one.fit for one in other.values())])
+                fits = vectors[ends[row] - len(own) : ends[row]] @ seen[row].embeddings[0]
+                merit = merit + decoding.fit * trust * np.array([*fits, *(one.fit for one in other.values())])
             merits.append(merit)
         return merits
 
-    def _agreements(self, texts: Sequence[str], around: Sequence[Neighbour]) -> npt.NDArray[np.float64]:
-        heard = [list(map(self._tokens, neighbour.texts)) for neighbour in around]
-        return agreements(list(map(self._tokens, texts)), heard, [neighbour.part for neighbour in around])
+    def _agreements(self, said: Sequence[Tokens], voices: Sequence[Voice]) -> npt.NDArray[np.float64]:
+        if self.rarity is None:
+            return np.zeros(len(said))
+        heard = [self._tokens(voice.text) for voice in voices]
+        return agreements(said, heard, [voice.part for voice in voices], self.rarity)
 
     def _recitable(self, recalled: Recollection) -> dict[str, _Recitable]:
         """Captions of other photos that may be true of this one: those recalled, and those of what counts most."""
-        counting = sorted(recalled.around, key=lambda neighbour: -neighbour.part)[:_COUNTING]
-        known = {hit.record.id for hit in recalled.hits}
-        offered = [
-            *zip(recalled.hits, recalled.likenesses[:, _FITTING].tolist(), strict=True),
-            *((neighbour.hit, neighbour.fit) for neighbour in counting if neighbour.hit.record.id not in known),
-        ]
+        hits = [*zip(recalled.hits, recalled.likenesses[:, _FITTING].tolist(), strict=True)]
+        known = {hit.record.id for hit, _ in hits}
+        hits += [(hit, fit) for hit, fit in recalled.counting if hit.record.id not in known]
         captions: dict[str, _Recitable] = {}
-        for hit, fit in offered:
+        for hit, fit in hits:
             text = hit.text or ""
             if hit.record.kind != "qa" and text in hit.record.told and written_in(text, self.language):
                 captions.setdefault(without_stop(text), _Recitable(fit, [])).hits.append(hit)

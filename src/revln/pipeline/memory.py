@@ -11,12 +11,14 @@ from pathlib import Path
 
 from revln.config import COMPARED, default_memory
 from revln.errors import MemoryStoreError, QueryError, RecordNotFoundError
+from revln.metrics import Rarity
 from revln.models import ImageLike, Model, keep_bundle, load_model
 from revln.pipeline.audit import AuditReport, audit_file, standing_of
 from revln.pipeline.calibration import CalibrationReader
 from revln.pipeline.duplicates import Duplicate, duplicates_of
 from revln.pipeline.maintenance import MaintainedMemory
 from revln.pipeline.queries import EncodedQuery, query_vector, query_warnings
+from revln.pipeline.rarity import RarityReader
 from revln.pipeline.reranking import RERANKED, rerank_hits
 from revln.pipeline.teaching import teach
 from revln.retrieve import Mode, QueryVector, Searcher, compile_where
@@ -40,6 +42,7 @@ class Memory(MaintainedMemory):
         super().__init__(table, model)
         self._index: VectorIndex | None = None
         self._calibration = CalibrationReader()
+        self._rarity = RarityReader()
         self._reading = threading.Lock()
 
     @classmethod
@@ -215,6 +218,10 @@ class Memory(MaintainedMemory):
     def searcher(self) -> Searcher:
         """Search over the memory as it is now, with vectors of one's own; later changes do not reach it."""
         return self._current()[1]
+
+    def rarity(self, language: str) -> Rarity:
+        """How rare words and phrases are in what the memory says in a language."""
+        return self._rarity.read(self.table.refresh(), language)
 
     def _current(self) -> tuple[Model, Searcher]:
         """Search over the memory as it is now, and the model whose vectors it compares."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from revln.answer import Decoding, Sentence, alternatives, follow, rests_on
+from revln.answer import Decoding, Sentence, alternatives, follow, rests_on, rests_on_repeated
 from revln.config import RECALLED
 from revln.models import Model
 from revln.models.generator import Seen
@@ -59,7 +59,7 @@ class Teller:
     def __init__(
         self, model: Model, memory: Memory | None = None, *, k: int = RECALLED, exclude_self: bool = False
     ) -> None:
-        self._model, self.generator = model, generator_of(model)
+        self._model, self._memory, self.generator = model, memory, generator_of(model)
         self._recaller = Recaller(model, memory, k=k, exclude_self=exclude_self)
 
     def recall(self, uri: str, seen: ImageEncoding, language: str, question: Embedding | None = None) -> Recollection:
@@ -93,11 +93,15 @@ class Teller:
         context = self._look(seen, recalled)
         found = alternatives(self.generator.speaker(context), prompts, decoding)
         if language is None or decoding.beams == 1:
-            chosen = [Choice(own[0], ()) for own in found]
+            chosen = [Choice(own[0]) for own in found]
         else:
-            chosen = Chooser(self._model, self.generator, decoding, language).best(context, seen, recalled, found)
+            rarity = None if self._memory is None else self._memory.rarity(language)
+            chooser = Chooser(self._model, self.generator, decoding, language, rarity)
+            chosen = chooser.best(context, seen, recalled, found)
         return [
-            Told(choice.sentence, *rests_on(own.hits, choice.sentence.looked, context.entries, choice.repeats))
+            Told(choice.sentence, *rests_on_repeated(choice.repeats, choice.alone))
+            if choice.repeats
+            else Told(choice.sentence, *rests_on(own.hits, choice.sentence.looked, context.entries))
             for choice, own in zip(chosen, recalled, strict=True)
         ]
 

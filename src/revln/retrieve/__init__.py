@@ -2,7 +2,7 @@
 
 from revln.retrieve.filters import compile_where
 from revln.retrieve.fusion import mix, reciprocal_rank_fusion
-from revln.retrieve.recollection import LIKENESS_WEIGHTS, Neighbour, Recollection, recall
+from revln.retrieve.recollection import LIKENESS_WEIGHTS, Recollection, Voice, recall
 from revln.retrieve.search import MODES, PHOTO_KINDS, Mode, QueryVector, Searcher
 from revln.retrieve.sort import SORT_KEYS
 
@@ -12,10 +12,10 @@ __all__ = [
     "PHOTO_KINDS",
     "SORT_KEYS",
     "Mode",
-    "Neighbour",
     "QueryVector",
     "Recollection",
     "Searcher",
+    "Voice",
     "compile_where",
     "mix",
     "recall",

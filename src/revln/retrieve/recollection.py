@@ -2,42 +2,41 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from revln.metrics import ridge_weights
+from revln.metrics import ridge_weights, softmax
 from revln.protocols import Calibration, MemoryView, RowIds, VectorSearch
 from revln.text import written_in
 from revln.types import Embedding, Hit, Modality, Record
 
-__all__ = ["LIKENESS_WEIGHTS", "Neighbour", "Recollection", "recall"]
+__all__ = ["LIKENESS_WEIGHTS", "Recollection", "Voice", "recall"]
 
 LIKENESS_WEIGHTS = (20.0, 70.0, 20.0)
 """Weights of the likenesses for a model that has learnt none: about those that joint training arrives at."""
 
 _AROUND = 30  # records
 _RIDGE = 0.2
+_COUNTING = 4  # records whose captions come into question, whether they are recalled or not
+_SHARPNESS = 20.0  # of the joint space: how many times as large a cosine counts, as a logarithm
 _DEPTH = 4  # so many times as many records come into question as are recalled
 _SAYS_SOMETHING = "label IS NOT NULL OR array_length(texts) > 0"
 _TOGETHER = 0.5  # of a text that belongs to no picture: neither like it nor unlike
 
 
 @dataclass(frozen=True, slots=True)
-class Neighbour:
-    """A record whose picture is near to an image.
+class Voice:
+    """What is said of something that is like an image.
 
     Attributes:
-        hit: the record, with the text that tells most.
-        fit: cosine of the image to that text.
-        texts: all that is said of it, in the language that is asked for if there is something in it.
-        part: how much the record counts in a regression on the nearest pictures; the parts sum to one.
+        text: a sentence.
+        part: how much it counts.
     """
 
-    hit: Hit
-    fit: float
-    texts: tuple[str, ...]
+    text: str
     part: float
 
 
@@ -49,17 +48,47 @@ class Recollection:
         hits: the records; ``score`` is the cosine to the record's picture, or to its text where it has none.
         likenesses: cosines [k, 3] of the image to the record's picture and to the text, and of the question to the
             text; 0 where there is no question.
-        around: the records whose pictures are nearest, recalled or not, the nearest first.
+        counting: records with a part in what is said that is larger than others', each with the cosine of the image to
+            its text; some are not among the hits.
+        around: all that is said of the records with the nearest pictures, in the language that is asked for if there is
+            something in it, by their parts in a regression on pictures, which sum to one.
+        fitting: the text that fits best of each record that came into question; by how well it does, which sums to one.
     """
 
     hits: tuple[Hit, ...]
     likenesses: Embedding
-    around: tuple[Neighbour, ...] = ()
+    counting: tuple[tuple[Hit, float], ...] = ()
+    around: tuple[Voice, ...] = ()
+    fitting: tuple[Voice, ...] = ()
 
     @property
     def texts(self) -> list[str]:
         """The text of each record."""
         return [hit.text or "" for hit in self.hits]
+
+
+@dataclass(frozen=True, slots=True)
+class _Compared:
+    """A record that comes into question, compared with an image.
+
+    Attributes:
+        row: its number.
+        hit: the record with the text that tells most; not ranked yet.
+        stored: what the hit's score is the cosine to.
+        likenesses: of record and text [3].
+        alike: how much all in all.
+    """
+
+    row: int
+    hit: Hit
+    stored: Modality
+    likenesses: Embedding
+    alike: float
+
+    @property
+    def fit(self) -> float:
+        """Cosine of the image to the text."""
+        return float(self.likenesses[1])
 
 
 def recall(
@@ -94,64 +123,73 @@ def recall(
     kept = _in_question(view, index, asked, k, excluded)
     if not kept:
         return Recollection((), np.zeros((0, len(weights)), np.float32))
-    rows = np.array(sorted(kept), np.uint64)
+    compared = _compare(view, index, calibration, encode_texts, asked, kept, weights, language)
+    recalled = sorted(compared, key=lambda one: -one.alike)[:k]
+    # What is said of like things; an answer to a question is not said of them by itself.
+    telling = [one for one in compared if one.hit.record.kind != "qa" and one.hit.record.told]
+    near = sorted((one for one in telling if one.stored == "image"), key=lambda one: -one.hit.score)[:_AROUND]
+    pictures = index.image_vectors(np.array([one.row for one in near], np.uint64))
+    parts = ridge_weights(pictures, image, _RIDGE).tolist()
+    counting = [near[place] for place in np.argsort(np.negative(parts), kind="stable")[:_COUNTING]]
+    return Recollection(
+        _ranked(recalled),
+        np.array([one.likenesses for one in recalled]),
+        tuple(zip(_ranked(counting), (one.fit for one in counting), strict=True)),
+        tuple(_around(near, parts, language)),
+        tuple(_fitting(telling)),
+    )
+
+
+def _compare(
+    view: MemoryView,
+    index: VectorSearch,
+    calibration: Calibration,
+    encode_texts: Callable[[Sequence[str]], Embedding],
+    asked: Embedding,
+    records: Mapping[int, Record],
+    weights: tuple[float, float, float],
+    language: str,
+) -> list[_Compared]:
+    """Compares records with an image, in the order of their rows; for the arguments see ``recall``."""
+    rows, image = np.array(sorted(records), np.uint64), asked[0]
     pictures = _best(index, image, rows)
     unseen = float(np.quantile(list(pictures.values()), _TOGETHER)) if pictures else 0.0
     said = view.text_vectors(rows)
-    chosen, likenesses = [], np.zeros((len(rows), len(weights)), np.float32)
-    for place, row in enumerate(rows.tolist()):
-        vectors = _vectors(kept[row], said.get(row), encode_texts)
+    compared = []
+    for row in rows.tolist():
+        record = records[row]
+        vectors = _vectors(record, said.get(row), encode_texts)
         fitting = np.zeros((len(vectors), len(weights)), np.float32)
         fitting[:, 0] = pictures.get(row, unseen)
         fitting[:, 1 : 1 + len(asked)] = vectors @ asked.T
-        best = _best_text(kept[row], fitting @ np.array(weights, np.float32), language)
-        chosen.append(_texts(kept[row])[best])
-        likenesses[place] = fitting[best]
-    alike = likenesses @ np.array(weights, np.float32)
-    seen = np.isin(rows, np.array(list(pictures), np.uint64))
-    scores = np.array([pictures.get(row, fit) for row, fit in zip(rows.tolist(), likenesses[:, 1], strict=True)])
-    chances = np.zeros(len(rows))
-    stored: Modality
-    for stored, own in (("image", seen), ("text", ~seen)):
-        chances[own] = calibration.probability(image, scores[own].astype(np.float32), "image", stored)
-
-    def hits(places: Sequence[int]) -> tuple[Hit, ...]:
-        return tuple(
-            Hit(rank, score, float(chances[place]), kept[int(rows[place])], score, chosen[place])
-            for rank, place in enumerate(places, start=1)
-            for score in (float(scores[place]),)
-        )
-
-    order: list[int] = np.argsort(-alike, kind="stable")[:k].tolist()
-    near = _nearest(rows, kept, pictures)
-    parts = _parts(index, image, rows[near])
-    around = tuple(
-        Neighbour(hit, float(likenesses[place, 1]), _in(language, hit.record.told), part)
-        for hit, place, part in zip(hits(near), near, parts, strict=True)
-    )
-    return Recollection(hits(order), likenesses[order], around)
+        alike = fitting @ np.array(weights, np.float32)
+        best = _best_text(record, alike, language)
+        stored: Modality = "image" if row in pictures else "text"
+        cosine = pictures.get(row, float(fitting[best, 1]))
+        chance = calibration.probability(image, np.array([cosine], np.float32), "image", stored)
+        hit = Hit(0, cosine, float(chance[0]), record, cosine, _texts(record)[best])
+        compared.append(_Compared(row, hit, stored, fitting[best], float(alike[best])))
+    return compared
 
 
-def _nearest(rows: RowIds, records: Mapping[int, Record], pictures: Mapping[int, float]) -> list[int]:
-    """Places of the records with the nearest pictures that tell something, the nearest first."""
-    telling = [
-        place
-        for place, row in enumerate(rows.tolist())
-        if row in pictures and records[row].kind != "qa" and records[row].told
-    ]
-    return sorted(telling, key=lambda place: -pictures[int(rows[place])])[:_AROUND]
+def _ranked(compared: Sequence[_Compared]) -> tuple[Hit, ...]:
+    return tuple(dataclasses.replace(one.hit, rank=rank) for rank, one in enumerate(compared, start=1))
 
 
-def _parts(index: VectorSearch, image: Embedding, rows: RowIds) -> list[float]:
-    if not len(rows):
-        return []
-    parts: list[float] = ridge_weights(index.image_vectors(rows), image, _RIDGE).tolist()
-    return parts
+def _around(near: Sequence[_Compared], parts: Sequence[float], language: str) -> list[Voice]:
+    """All that is said of records, by how much each counts."""
+    voices = []
+    for one, part in zip(near, parts, strict=True):
+        told = one.hit.record.told
+        texts = [text for text in told if written_in(text, language)] or told
+        voices += [Voice(text, part / len(texts)) for text in texts]
+    return voices
 
 
-def _in(language: str, texts: tuple[str, ...]) -> tuple[str, ...]:
-    """Those in the language, if there are some."""
-    return tuple(text for text in texts if written_in(text, language)) or texts
+def _fitting(telling: Sequence[_Compared]) -> list[Voice]:
+    """The text of each record, by how well it fits."""
+    shares = softmax(_SHARPNESS * np.array([one.fit for one in telling])).tolist() if telling else []
+    return [Voice(one.hit.text or "", share) for one, share in zip(telling, shares, strict=True)]
 
 
 def _in_question(
