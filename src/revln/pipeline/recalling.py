@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
@@ -40,7 +40,15 @@ class Recaller:
         self._weights = LIKENESS_WEIGHTS if generator is None else generator.likeness_weights
         self._searcher = None if memory is None or k == 0 else memory.searcher()
 
-    def recall(self, uri: str, seen: ImageEncoding, language: str, question: Embedding | None = None) -> Recollection:
+    def recall(
+        self,
+        uri: str,
+        seen: ImageEncoding,
+        language: str,
+        question: Embedding | None = None,
+        *,
+        without: Collection[str] = (),
+    ) -> Recollection:
         """What the memory recalls of a photo.
 
         Args:
@@ -48,6 +56,7 @@ class Recaller:
             seen: its encoding.
             language: of the texts, where a record has several.
             question: unit vector of what is asked about it [dim].
+            without: ids of records that are not to be recalled.
         """
         searcher = self._searcher
         if searcher is None:
@@ -62,11 +71,14 @@ class Recaller:
             weights=self._weights,
             language=language,
             question=question,
-            excluded=_is_of(uri) if self._exclude_self else None,
+            excluded=_is_one_of(without, uri if self._exclude_self else None),
         )
 
 
-def _is_of(uri: str) -> Callable[[Record], bool]:
-    """Whether a record is that of the photo, or a question about it, which may have come with a file of questions."""
-    path = os.path.abspath(uri)  # noqa: PTH100 - links stay as the user named them
-    return lambda record: path in (record.uri, record.meta.get("image"))
+def _is_one_of(ids: Collection[str], uri: str | None) -> Callable[[Record], bool] | None:
+    """Whether a record has one of the ids, or is that of a photo, or a question about it."""
+    if not ids and uri is None:
+        return None
+    # The question may have come with a file of questions. Links stay as the user named them.
+    path = None if uri is None else os.path.abspath(uri)  # noqa: PTH100
+    return lambda record: record.id in ids or (path is not None and path in (record.uri, record.meta.get("image")))
