@@ -40,13 +40,11 @@ class Way:
         teller: says it.
         recaller: tells what the memory recalls.
         decoding: how sentences are found.
-        language: of captions that are chosen as ``revln caption`` does; none for what is found word by word.
     """
 
     teller: Teller
     recaller: Recaller
     decoding: Decoding
-    language: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +77,11 @@ def said(way: Way, photos: Sequence[Photo], absent: Sequence[Collection[str]]) -
                 for place, photo in zip(part, own, strict=True)
             ]
             prompts = np.array([photo.prompt for photo in own])
-            found = way.teller.tell([photo.seen for photo in own], recalled, prompts, way.decoding, way.language)
+            seen = [photo.seen for photo in own]
+            if own[0].question is None:
+                found = way.teller.tell(seen, recalled, prompts, way.decoding, LANGUAGE)
+            else:
+                found = way.teller.answer(seen, recalled, prompts, way.decoding)
             for place, one, recollection in zip(part, found, recalled, strict=True):
                 told[place] = (one, [hit.record.id for hit in recollection.hits])
     return [told[place] for place in range(len(photos))]
@@ -127,7 +129,7 @@ def main() -> None:
         most = teller.generator.max_tokens - 1
         results = {}
         for name, way, photos in (
-            ("captions", Way(teller, recaller, Decoding(most=most), LANGUAGE), captioned),
+            ("captions", Way(teller, recaller, Decoding(most=most)), captioned),
             ("captions, word by word", Way(teller, recaller, Decoding(most=most, beams=1)), captioned),
             ("answers", Way(teller, recaller, Decoding(most=8)), questioned),
         ):

@@ -111,7 +111,7 @@ class Asker:
             alike[len(prompt)].append(place)
         told: dict[int, Told] = {}
         for places in alike.values():
-            found = self._teller.tell(
+            found = self._teller.answer(
                 [asked[place].seen for place in places],
                 [recalled[place] for place in places],
                 np.array([prompts[place] for place in places]),
@@ -124,9 +124,9 @@ class Asker:
         ]
 
     def follow(self, asked: Asked) -> Iterator[Answer]:
-        """The answer to one question as it grows token by token; the last is the whole.
+        """The answer to one question as it grows token by token; the last is the one that ``answer`` finds.
 
-        It takes the likeliest token each time, so it may be another than ``answer`` finds.
+        What grows takes the likeliest token each time, so it may be another.
 
         Raises:
             QueryError: see ``language_of``.
@@ -137,6 +137,7 @@ class Asker:
         prompt = self._teller.generator.question(asked.question)
         for told in self._teller.follow(asked.seen, recalled, prompt, self._decoding):
             yield self._answer(asked, language, told)
+        yield from self.answer([asked])
 
     def _answer(self, asked: Asked, language: str, told: Told) -> Answer:
         generator = self._teller.generator

@@ -19,16 +19,16 @@ from revln.metrics import Rarity, Tokens
 from revln.models import BundleGenerator, Model
 from revln.models.generator import Seen
 from revln.pipeline.naming import names_of
+from revln.pipeline.reading import read
 from revln.retrieve import Recollection, Voice
-from revln.text import caption_tokens, pad, without_stop, written_in
+from revln.text import caption_tokens, without_stop, written_in
 from revln.types import Hit, ImageEncoding
 
 __all__ = ["Choice", "Chooser"]
 
-_PICTURE, _FITTING = 0, 1  # likenesses of an image to a picture and to a text, among those of a recollection
+_FITTING = 1  # likeness of an image to a text, among those of a recollection
 _RECITED = 3  # recalled captions, the best before the generator is asked how likely they are
 _BY_TEXT = 0.2  # how much what fits by the joint space counts beside what is said of like pictures
-_UNLIKE = 0.4  # pictures with a cosine this far from one show different things
 # A name tells less than a sentence: it has to fit that much better, as a logarithm of a probability.
 _RESERVE = 2.25
 
@@ -134,15 +134,15 @@ class Chooser:
         ends = np.cumsum([len(own) for own in texts]).tolist()
         for row, alone in enumerate(context.tensors["shares"][:, 0].tolist()):
             own, other, recollection = texts[row], recitable[row], recalled[row]
-            unlike = 1 - float(recollection.likenesses[:, _PICTURE].max(initial=0.0))
-            trust = min(1.0, unlike / _UNLIKE)  # in the joint space
             said = list(map(self._tokens, [*own, *other]))
             agreed = self._agreements(said, recollection.around)
-            agreed += _BY_TEXT * trust * self._agreements(said, recollection.fitting)
+            agreed += _BY_TEXT * recollection.novelty * self._agreements(said, recollection.fitting)
             merit = decoding.agreement * (1 - alone) * agreed
             if decoding.fit:
                 fits = vectors[ends[row] - len(own) : ends[row]] @ seen[row].embeddings[0]
-                merit = merit + decoding.fit * trust * np.array([*fits, *(one.fit for one in other.values())])
+                merit = merit + decoding.fit * recollection.novelty * np.array(
+                    [*fits, *(one.fit for one in other.values())]
+                )
             merits.append(merit)
         return merits
 
@@ -166,25 +166,9 @@ class Chooser:
 
     def _likely(self, context: Seen, texts: Sequence[Sequence[str]]) -> list[list[Sentence]]:
         """Texts as sentences about each photo, as likely as the generator finds them."""
-        count = max(map(len, texts), default=0)
-        if not count:
-            return [[] for _ in texts]
         generator = self.generator
-        first, end, most = generator.beginning(self.language), generator.end, generator.max_tokens - 2
-        coded = [generator.encode(own, most) for own in texts]
-        # Each row of the context serves as many sentences; where there are fewer, empty ones fill up.
-        filled = [[first, *ids, end] for own in coded for ids in (*own, *[[]] * (count - len(own)))]
-        ids = pad(filled)[0]
-        said = generator.say(ids[:, :-1], context)
-        told = np.take_along_axis(said.log_probabilities, ids[:, 1:, None], axis=2)[..., 0]
-        return [
-            [
-                Sentence(tuple(one), tuple(told[place, :end].tolist()), said.looked[place, :end].mean(axis=0))
-                for place, one in enumerate(own, start=row * count)
-                for end in (len(one) + 1,)
-            ]
-            for row, own in enumerate(coded)
-        ]
+        prompts = [[generator.beginning(self.language)]] * len(texts)
+        return read(generator, context, prompts, [generator.encode(own, generator.max_tokens - 2) for own in texts])
 
     def _named(self, seen: ImageEncoding, context: Seen) -> list[Sentence]:
         """The names of the classes that the vision model sees, as likely as it finds them."""

@@ -16,6 +16,7 @@ from revln.pipeline.choosing import Choice, Chooser
 from revln.pipeline.generators import generator_of, grid_of
 from revln.pipeline.memory import Memory
 from revln.pipeline.recalling import Recaller
+from revln.pipeline.settling import settle
 from revln.retrieve import Recollection
 from revln.types import Embedding, Evidence, ImageEncoding
 
@@ -79,20 +80,20 @@ class Teller:
         recalled: Sequence[Recollection],
         prompts: npt.NDArray[np.int64],
         decoding: Decoding,
-        language: str | None = None,
+        language: str,
     ) -> list[Told]:
-        """A sentence about each photo.
+        """A caption of each photo; of several that are found, the best, see ``Chooser``.
 
         Args:
             seen: the photos' encodings.
             recalled: what is recalled of each.
             prompts: tokens [n, t] that the sentences begin with.
             decoding: how they are found.
-            language: of captions, of which the best is chosen, see ``Chooser``; none for other sentences.
+            language: of the captions.
         """
         context = self._look(seen, recalled)
         found = alternatives(self.generator.speaker(context), prompts, decoding)
-        if language is None or decoding.beams == 1:
+        if decoding.beams == 1:
             chosen = [Choice(own[0]) for own in found]
         else:
             rarity = None if self._memory is None else self._memory.rarity(language)
@@ -103,6 +104,33 @@ class Teller:
             if choice.repeats
             else Told(choice.sentence, *rests_on(own.hits, choice.sentence.looked, context.entries))
             for choice, own in zip(chosen, recalled, strict=True)
+        ]
+
+    def answer(
+        self,
+        seen: Sequence[ImageEncoding],
+        recalled: Sequence[Recollection],
+        prompts: npt.NDArray[np.int64],
+        decoding: Decoding,
+    ) -> list[Told]:
+        """An answer about each photo; of several that are found, the best, see ``settle``.
+
+        Args:
+            seen: the photos' encodings.
+            recalled: what is recalled of each.
+            prompts: tokens [n, t] that the answers begin with.
+            decoding: how they are found.
+        """
+        context = self._look(seen, recalled)
+        found = alternatives(self.generator.speaker(context), prompts, decoding)
+        if any(own.hits for own in recalled):
+            alone = self._look(seen, [Recollection((), np.zeros((0, _LIKENESSES), np.float32))] * len(seen))
+            chosen = settle(self.generator, (context, alone), recalled, prompts.tolist(), found, decoding)
+        else:
+            chosen = [own[0] for own in found]
+        return [
+            Told(sentence, *rests_on(own.hits, sentence.looked, context.entries))
+            for sentence, own in zip(chosen, recalled, strict=True)
         ]
 
     def follow(

@@ -21,6 +21,7 @@ LIKENESS_WEIGHTS = (20.0, 70.0, 20.0)
 _AROUND = 30  # records
 _RIDGE = 0.2
 _COUNTING = 4  # records whose captions come into question, whether they are recalled or not
+_UNLIKE = 0.4  # pictures with a cosine this far from one show different things
 _SHARPNESS = 20.0  # of the joint space: how many times as large a cosine counts, as a logarithm
 _DEPTH = 4  # so many times as many records come into question as are recalled
 _SAYS_SOMETHING = "label IS NOT NULL OR array_length(texts) > 0"
@@ -65,6 +66,11 @@ class Recollection:
     def texts(self) -> list[str]:
         """The text of each record."""
         return [hit.text or "" for hit in self.hits]
+
+    @property
+    def novelty(self) -> float:
+        """From 0, when a record holds the very picture, to 1, when every picture shows something else."""
+        return min(1.0, (1 - float(self.likenesses[:, 0].max(initial=0.0))) / _UNLIKE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,21 +161,29 @@ def _compare(
     pictures = _best(index, image, rows)
     unseen = float(np.quantile(list(pictures.values()), _TOGETHER)) if pictures else 0.0
     said = view.text_vectors(rows)
-    compared = []
-    for row in rows.tolist():
-        record = records[row]
-        vectors = _vectors(record, said.get(row), encode_texts)
-        fitting = np.zeros((len(vectors), len(weights)), np.float32)
-        fitting[:, 0] = pictures.get(row, unseen)
-        fitting[:, 1 : 1 + len(asked)] = vectors @ asked.T
-        alike = fitting @ np.array(weights, np.float32)
-        best = _best_text(record, alike, language)
-        stored: Modality = "image" if row in pictures else "text"
-        cosine = pictures.get(row, float(fitting[best, 1]))
-        chance = calibration.probability(image, np.array([cosine], np.float32), "image", stored)
-        hit = Hit(0, cosine, float(chance[0]), record, cosine, _texts(record)[best])
-        compared.append(_Compared(row, hit, stored, fitting[best], float(alike[best])))
-    return compared
+    best, fitting = [], np.zeros((len(rows), len(weights)), np.float32)
+    for place, row in enumerate(rows.tolist()):
+        record, vectors = records[row], _vectors(records[row], said.get(row), encode_texts)
+        likenesses = np.zeros((len(vectors), len(weights)), np.float32)
+        likenesses[:, 0] = pictures.get(row, unseen)
+        likenesses[:, 1 : 1 + len(asked)] = vectors @ asked.T
+        text = _best_text(record, likenesses @ np.array(weights, np.float32), language)
+        best.append(_texts(record)[text])
+        fitting[place] = likenesses[text]
+    sides: list[Modality] = ["image" if row in pictures else "text" for row in rows.tolist()]
+    cosines = np.where([side == "image" for side in sides], fitting[:, 0], fitting[:, 1])
+    chances = np.zeros(len(rows))
+    for side in set(sides):  # all at once: what the calibration has to know of the image takes a while
+        own = [place for place, other in enumerate(sides) if other == side]
+        chances[own] = calibration.probability(image, cosines[own], "image", side)
+    return [
+        _Compared(
+            row, Hit(0, cosine, chance, records[row], cosine, text), side, likenesses, float(likenesses @ weights)
+        )
+        for row, cosine, chance, text, side, likenesses in zip(
+            rows.tolist(), cosines.tolist(), chances.tolist(), best, sides, fitting, strict=True
+        )
+    ]
 
 
 def _ranked(compared: Sequence[_Compared]) -> tuple[Hit, ...]:
