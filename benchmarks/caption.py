@@ -20,11 +20,12 @@ import numpy as np
 import torch
 
 import revln
-from caption_quality import memory_of, recollections
+from caption_quality import memory_of
 from common import finish, parser
 from revln.answer import Decoding
 from revln.images import Transform, open_image
 from revln.pipeline import caption_all
+from revln.pipeline.recalling import Recaller
 from revln.sources import read_split
 from revln.text import pad, without_stop
 from revln.train.checkpoint import load_into, tensors_of
@@ -50,7 +51,7 @@ def in_torch(memory: revln.Memory) -> Caption:
     begun = GeneratorStart.of_bundle(bundle, config)
     model, tokenizer = joint_model(config, made_with, towers, begun.part).eval(), begun.part.tokenizer
     load_into(model, {**tensors_of(model), **begun.weights})
-    transform = Transform(made_with.image_size, made_with.max_aspect)
+    transform, recaller = Transform(made_with.image_size, made_with.max_aspect), Recaller(memory.model, memory)
 
     def caption(photos: Sequence[Path]) -> list[str]:
         said: list[str] = []
@@ -62,7 +63,7 @@ def in_torch(memory: revln.Memory) -> Caption:
                 grid = model.top.grid(grid)
                 embeddings = model.images(grid)
                 seen = [ImageEncoding(row[None], np.zeros((1, 0), np.float32)) for row in embeddings.numpy()]
-                recalled = recollections(memory, memory.model, LANGUAGE, seen)
+                recalled = [recaller.recall("", one, LANGUAGE) for one in seen]
                 words = [without_stop(text) for own in recalled for text in own.texts]
                 coded = tokenizer.encode_batch(words, add_special_tokens=False)
                 ids = torch.from_numpy(pad([coding.ids[: config.recalled_tokens] for coding in coded])[0])

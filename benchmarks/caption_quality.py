@@ -50,19 +50,11 @@ def memory_of(folder: Path, language: str, place: Path, model: Model) -> revln.M
     return memory
 
 
-def recollections(
-    memory: revln.Memory, model: Model, language: str, seen: Sequence[ImageEncoding]
-) -> list[Recollection]:
-    """What the memory recalls of each photo."""
-    teller = Teller(model, memory)
-    return [teller.recall("", encoding, language) for encoding in seen]
-
-
 def say(
-    model: Model, language: str, seen: Sequence[ImageEncoding], recalled: Sequence[Recollection], decoding: Decoding
+    teller: Teller, language: str, seen: Sequence[ImageEncoding], recalled: Sequence[Recollection], decoding: Decoding
 ) -> list[Tokens]:
     """Captions as tokens."""
-    teller, said = Teller(model), list[Tokens]()
+    said: list[Tokens] = []
     for start in range(0, len(seen), TOGETHER):
         photos, own = seen[start : start + TOGETHER], recalled[start : start + TOGETHER]
         prompts = np.full((len(photos), 1), teller.generator.beginning(language))
@@ -112,15 +104,16 @@ def main() -> None:
             captions = read_captions(given.captioned / file)
             references = [[caption_tokens(text, language) for text in captions[name][:5]] for name in dev]
             memory = memory_of(given.captioned, language, Path(temporary), model)
-            recalled = recollections(memory, model, language, seen)
+            teller = Teller(model, memory)
+            recalled = [teller.recall("", encoding, language) for encoding in seen]
             said = {
-                "on": say(model, language, seen, recalled, decoding),
-                "no agreement": say(model, language, seen, recalled, dataclasses.replace(decoding, agreement=0.0)),
-                "off": say(model, language, seen, [NOTHING] * len(seen), decoding),
-                "another's": say(model, language, seen, [recalled[place] for place in other], decoding),
+                "on": say(teller, language, seen, recalled, decoding),
+                "no agreement": say(teller, language, seen, recalled, dataclasses.replace(decoding, agreement=0.0)),
+                "off": say(teller, language, seen, [NOTHING] * len(seen), decoding),
+                "another's": say(teller, language, seen, [recalled[place] for place in other], decoding),
             }
             if twin:
-                said["twin"] = say(twin, language, seen_by_twin, [NOTHING] * len(seen), decoding)
+                said["twin"] = say(Teller(twin), language, seen_by_twin, [NOTHING] * len(seen), decoding)
             results[language] = figures(said, references)
             print(language, results[language], flush=True)
     finish("caption_quality", beams=given.beams, photos=len(dev), **results)
