@@ -28,6 +28,17 @@ def test_what_is_said_everywhere_counts_little() -> None:
     assert agreements([["dog"]], VOICES, [0.25] * 4, often) < agreements([["cat"]], VOICES, [0.25] * 4, often)
 
 
+def test_a_voice_counts_little_for_itself() -> None:
+    """But others that say the same count in full."""
+    own, parts = [VOICES[0]], [0.4, 0.3, 0.2, 0.1]
+    others = agreements(own, VOICES, [0.0, *parts[1:]], RARITY)
+    assert agreements(own, VOICES, parts, RARITY, 0.1) == pytest.approx(others + 1)
+    assert agreements(own, VOICES, parts, RARITY, 0.5) == pytest.approx(others + 4)
+    again, more = [*VOICES, list(VOICES[0])], [*parts, 0.4]
+    assert agreements(own, again, more, RARITY, 0.1) == pytest.approx(others + 5)
+    assert agreements(SAID, VOICES, parts, RARITY, 0.1) == pytest.approx(agreements(SAID, VOICES, parts, RARITY))
+
+
 def test_nothing_said_and_nothing_heard() -> None:
     assert agreements([], VOICES, [0.25] * 4, RARITY).shape == (0,)
     assert agreements(SAID, [], [], RARITY).tolist() == [0, 0, 0]

@@ -17,7 +17,7 @@ __all__ = ["agreements"]
 
 
 def agreements(
-    said: Sequence[Tokens], voices: Sequence[Tokens], parts: Sequence[float], rarity: Rarity
+    said: Sequence[Tokens], voices: Sequence[Tokens], parts: Sequence[float], rarity: Rarity, itself: float = 1.0
 ) -> npt.NDArray[np.float64]:
     """Agreement of each sentence [m]: its CIDEr-D with what each voice says, 0 to 10, summed by parts.
 
@@ -26,6 +26,13 @@ def agreements(
         voices: sentences about the like images [n].
         parts: how much each of them counts [n].
         rarity: of n-grams where the voices come from.
+        itself: how much a voice may count at most for the very sentence that it says, however large its part; that
+            others say the same counts in full.
     """
-    agreed: npt.NDArray[np.float64] = cider_table(said, voices, rarity) @ np.array(parts, np.float64)
+    largest: dict[Tokens, float] = {}
+    for voice, part in zip(map(tuple, voices), parts, strict=True):
+        largest[voice] = max(part, largest.get(voice, 0.0))
+    excess = [max(0.0, largest.get(tuple(sentence), 0.0) - itself) for sentence in said]
+    whole = np.diag(cider_table(said, said, rarity)) if any(excess) else np.zeros(len(said))
+    agreed: npt.NDArray[np.float64] = cider_table(said, voices, rarity) @ np.array(parts, np.float64) - whole * excess
     return agreed

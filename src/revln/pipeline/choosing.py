@@ -20,7 +20,7 @@ from revln.models import BundleGenerator, Model
 from revln.models.generator import Seen
 from revln.pipeline.naming import names_of
 from revln.pipeline.reading import read
-from revln.retrieve import Recollection, Voice
+from revln.retrieve import Recollection
 from revln.text import caption_tokens, without_stop, written_in
 from revln.types import Hit, ImageEncoding
 
@@ -29,6 +29,7 @@ __all__ = ["Choice", "Chooser"]
 _FITTING = 1  # likeness of an image to a text, among those of a recollection
 _RECITED = 3  # recalled captions, the best before the generator is asked how likely they are
 _BY_TEXT = 0.2  # how much what fits by the joint space counts beside what is said of like pictures
+_ITSELF = 0.03  # how much a record of another photo counts at most for its own sentence
 # A name tells less than a sentence: it has to fit that much better, as a logarithm of a probability.
 _RESERVE = 2.25
 
@@ -135,9 +136,7 @@ class Chooser:
         for row, alone in enumerate(context.tensors["shares"][:, 0].tolist()):
             own, other, recollection = texts[row], recitable[row], recalled[row]
             said = list(map(self._tokens, [*own, *other]))
-            agreed = self._agreements(said, recollection.around)
-            agreed += _BY_TEXT * recollection.novelty * self._agreements(said, recollection.fitting)
-            merit = decoding.agreement * (1 - alone) * agreed
+            merit = decoding.agreement * (1 - alone) * self._agreements(said, recollection)
             if decoding.fit:
                 fits = vectors[ends[row] - len(own) : ends[row]] @ seen[row].embeddings[0]
                 merit = merit + decoding.fit * recollection.novelty * np.array(
@@ -146,11 +145,17 @@ class Chooser:
             merits.append(merit)
         return merits
 
-    def _agreements(self, said: Sequence[Tokens], voices: Sequence[Voice]) -> npt.NDArray[np.float64]:
+    def _agreements(self, said: Sequence[Tokens], recalled: Recollection) -> npt.NDArray[np.float64]:
+        """How well sentences agree with what is said of like photos [m].
+
+        That a record says a sentence is no reason to repeat it of another photo, unless the photo is the same.
+        """
         if self.rarity is None:
             return np.zeros(len(said))
-        heard = [self._tokens(voice.text) for voice in voices]
-        return agreements(said, heard, [voice.part for voice in voices], self.rarity)
+        heard = [self._tokens(voice.text) for voice in (*recalled.around, *recalled.fitting)]
+        parts = [voice.part for voice in recalled.around]
+        parts += [_BY_TEXT * recalled.novelty * voice.part for voice in recalled.fitting]
+        return agreements(said, heard, parts, self.rarity, 1 - recalled.novelty * (1 - _ITSELF))
 
     def _recitable(self, recalled: Recollection) -> dict[str, _Recitable]:
         """Captions of other photos that may be true of this one: those recalled, and those of what counts most."""
