@@ -28,7 +28,7 @@ __all__ = ["Choice", "Chooser"]
 
 _FITTING = 1  # likeness of an image to a text, among those of a recollection
 _RECITED = 3  # recalled captions, the best before the generator is asked how likely they are
-_BY_TEXT = 0.2  # how much what fits by the joint space counts beside what is said of like pictures
+_BY_TEXT = 0.15  # how much what fits by the joint space counts beside what is said of like pictures
 _ITSELF = 0.03  # how much a record of another photo counts at most for its own sentence
 # A name tells less than a sentence: it has to fit that much better, as a logarithm of a probability.
 _RESERVE = 2.25
