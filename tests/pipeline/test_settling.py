@@ -10,6 +10,7 @@ from PIL import Image
 
 from revln.answer import Decoding, Sentence
 from revln.models import Model, load_model
+from revln.models.generator import Seen
 from revln.pipeline import Memory, ask
 from revln.pipeline.generators import generator_of, grid_of
 from revln.pipeline.settling import settle
@@ -34,7 +35,7 @@ def settled(model: Model, text: str, likeness: float, **found: float) -> str:
     record = Record(id="1", source="s", kind="image_text", uri="/1.jpg", texts=(text,))
     recalled = Recollection((Hit(1, likeness, 0.5, record, likeness, text),), np.array([[likeness, 0, 0]], np.float32))
 
-    def context(texts: list[str]) -> object:
+    def context(texts: list[str]) -> Seen:
         return generator.look(
             grid_of(seen, model), model.shared(seen.embeddings), [texts], recalled.likenesses[None, : len(texts)]
         )
@@ -46,7 +47,7 @@ def settled(model: Model, text: str, likeness: float, **found: float) -> str:
     ]
     contexts = (context([text]), context([]))
     prompt = generator.question("what is it?")
-    (sentence,) = settle(generator, contexts, [recalled], [prompt], [sentences], Decoding())  # type: ignore[arg-type]
+    (sentence,) = settle(generator, contexts, [recalled], [prompt], [sentences], Decoding())
     return generator.decode(sentence.ids)
 
 

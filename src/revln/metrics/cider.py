@@ -15,10 +15,10 @@ import numpy.typing as npt
 from revln.errors import InputError
 from revln.metrics.ngrams import LONGEST, NGram, References, Tokens, check_references, ngram_counts
 
-__all__ = ["Cider"]
+__all__ = ["SCALE", "SIGMA", "Cider", "bigrams"]
 
-_SIGMA = 6.0
-_SCALE = 10.0
+SIGMA = 6.0
+SCALE = 10.0
 _UNSEEN = -1
 
 Occurrences = tuple[tuple[int, int], ...]
@@ -105,7 +105,7 @@ class Cider:
             norms.append(_inverse_roots(squares))
         occurrences = {number: tuple(pairs) for number, pairs in found.items()}
         occurrences = {number: shared.setdefault(pairs, pairs) for number, pairs in occurrences.items()}
-        return _Image(occurrences, tuple(map(_length, sentences)), tuple(norms))
+        return _Image(occurrences, tuple(map(bigrams, sentences)), tuple(norms))
 
     def _score(self, candidate: Tokens, about: int) -> float:
         image = self._images[about]
@@ -120,16 +120,16 @@ class Cider:
                 # Clipped: what is said more often than by the reference earns nothing.
                 products[index][order] += weight * min(count, times) * times
         own = _inverse_roots(squares)
-        length = _length(candidate)
+        length = bigrams(candidate)
         total = 0.0
         for product, norms, reference_length in zip(products, image.inverse_norms, image.lengths, strict=True):
-            penalty = math.exp(-((length - reference_length) ** 2) / (2 * _SIGMA**2))
+            penalty = math.exp(-((length - reference_length) ** 2) / (2 * SIGMA**2))
             total += penalty * sum(map(operator.mul, product, map(operator.mul, own, norms)))
-        return _SCALE * total / (LONGEST * len(image.lengths))
+        return SCALE * total / (LONGEST * len(image.lengths))
 
 
-def _length(sentence: Tokens) -> int:
-    """As coco-caption has it: the number of pairs of neighbouring words."""
+def bigrams(sentence: Tokens) -> int:
+    """A sentence's length as coco-caption has it: the number of pairs of neighbouring words."""
     return max(0, len(sentence) - 1)
 
 

@@ -8,12 +8,11 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from revln.metrics.cider import SCALE, SIGMA, bigrams
 from revln.metrics.ngrams import LONGEST, References, Tokens
 
 __all__ = ["Rarity", "cider_table"]
 
-_SIGMA = 6.0
-_SCALE = 10.0
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)  # odd, and its bits are well mixed
 
 Hashes = npt.NDArray[np.uint64]
@@ -79,8 +78,8 @@ def cider_table(candidates: Sequence[Tokens], references: Sequence[Tokens], rari
             summed = np.bincount(sentences[begin:] - count, product, minlength=len(references))
             both = norms[row] * norms[count:]
             table[row] += np.divide(summed, both, out=np.zeros_like(both), where=both > 0)
-    lengths = _lengths(candidates)[:, None] - _lengths(references)
-    result: npt.NDArray[np.float64] = _SCALE / LONGEST * table * np.exp(-(lengths**2) / (2 * _SIGMA**2))
+    lengths = np.array([*map(bigrams, candidates)])[:, None] - np.array([*map(bigrams, references)])
+    result: npt.NDArray[np.float64] = SCALE / LONGEST * table * np.exp(-(lengths**2) / (2 * SIGMA**2))
     return result
 
 
@@ -94,8 +93,3 @@ def _ngrams(sentences: Sequence[Tokens]) -> Iterator[tuple[Places, Hashes]]:
         begins, ends = places[: max(total - order, 0)], places[order:]
         yield begins[begins == ends], hashes[begins == ends]
         hashes = hashes[:-1] * _FACTOR + words[order + 1 :]
-
-
-def _lengths(sentences: Sequence[Tokens]) -> Places:
-    """As coco-caption has them: the number of pairs of neighbouring words."""
-    return np.array([max(0, len(sentence) - 1) for sentence in sentences], np.int64)

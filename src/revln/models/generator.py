@@ -203,22 +203,6 @@ class BundleGenerator:
         entries = np.concatenate([np.full(before, -1), np.repeat(np.arange(count), ids.shape[2])])
         return Seen(tensors, entries)
 
-    def log_likelihoods(self, texts: Sequence[str], language: str, seen: Seen) -> Embedding:
-        """How likely each text is as a sentence about what is seen [n], in nats.
-
-        Args:
-            texts: cut to the longest sentence.
-            language: of all of them.
-            seen: its rows serve as many texts each, in turn.
-        """
-        first, last = self.beginning(language), self.end
-        tokens = self.encode([without_stop(text) for text in texts], self.max_tokens - 2)
-        ids = pad([[first, *own, last] for own in tokens])[0]
-        said = self.say(ids[:, :-1], seen).log_probabilities
-        told = np.take_along_axis(said, ids[:, 1:, None], axis=2)[..., 0]
-        likely: Embedding = (told * (ids[:, 1:] > 0)).sum(axis=1)
-        return likely
-
     def speaker(self, seen: Seen) -> Speaker:
         """What speaks about the images that are seen; rows of them serve as many sentences each, in turn."""
         return _Speaker(self, seen)

@@ -20,6 +20,7 @@ from revln.pipeline.memory import Memory
 from revln.pipeline.telling import Teller, Told
 from revln.pipeline.writing import Own, OwnWords, Scribe, Unanswered
 from revln.protocols import Writer
+from revln.retrieve import Recollection
 from revln.text import dominant_script, written_in
 from revln.types import Answer, ImageEncoding
 
@@ -105,6 +106,27 @@ class Asker:
             self._teller.recall(one.uri, one.seen, language, vector)
             for one, language, vector in zip(asked, languages, vectors, strict=True)
         ]
+        return self._answers(asked, languages, recalled)
+
+    def follow(self, asked: Asked) -> Iterator[Answer]:
+        """The answer to one question as it grows token by token; the last is the one that ``answer`` finds.
+
+        What grows takes the likeliest token each time, so it may be another.
+
+        Raises:
+            QueryError: see ``language_of``.
+        """
+        language = self.language_of(asked.question)
+        (vector,) = self._model.encode_texts([asked.question])
+        recalled = self._teller.recall(asked.uri, asked.seen, language, vector)
+        prompt = self._teller.generator.question(asked.question)
+        for told in self._teller.follow(asked.seen, recalled, prompt, self._decoding):
+            yield self._answer(asked, language, told)
+        yield from self._answers([asked], [language], [recalled])
+
+    def _answers(
+        self, asked: Sequence[Asked], languages: Sequence[str], recalled: Sequence[Recollection]
+    ) -> list[Answer]:
         prompts = [self._teller.generator.question(one.question) for one in asked]
         alike: dict[int, list[int]] = defaultdict(list)  # what is said together has to begin alike
         for place, prompt in enumerate(prompts):
@@ -122,22 +144,6 @@ class Asker:
             self._answer(one, language, told[place])
             for place, (one, language) in enumerate(zip(asked, languages, strict=True))
         ]
-
-    def follow(self, asked: Asked) -> Iterator[Answer]:
-        """The answer to one question as it grows token by token; the last is the one that ``answer`` finds.
-
-        What grows takes the likeliest token each time, so it may be another.
-
-        Raises:
-            QueryError: see ``language_of``.
-        """
-        language = self.language_of(asked.question)
-        (vector,) = self._model.encode_texts([asked.question])
-        recalled = self._teller.recall(asked.uri, asked.seen, language, vector)
-        prompt = self._teller.generator.question(asked.question)
-        for told in self._teller.follow(asked.seen, recalled, prompt, self._decoding):
-            yield self._answer(asked, language, told)
-        yield from self.answer([asked])
 
     def _answer(self, asked: Asked, language: str, told: Told) -> Answer:
         generator = self._teller.generator

@@ -17,6 +17,7 @@ from revln.pipeline.memory import Memory
 from revln.pipeline.telling import Teller, Told
 from revln.pipeline.writing import Own, OwnWords, Scribe, Unanswered
 from revln.protocols import Writer
+from revln.retrieve import Recollection
 from revln.text import as_sentence, without_stop
 from revln.types import Answer, ImageEncoding
 
@@ -64,9 +65,7 @@ class Captioner:
     def caption(self, seen: Sequence[tuple[str, ImageEncoding]]) -> list[Answer]:
         """Captions of encoded images, each given with its name."""
         recalled = [self._teller.recall(uri, encoding, self.language) for uri, encoding in seen]
-        prompts = np.full((len(seen), 1), self._teller.generator.beginning(self.language))
-        told = self._teller.tell([encoding for _, encoding in seen], recalled, prompts, self._decoding, self.language)
-        return [self._answer(uri, own) for (uri, _), own in zip(seen, told, strict=True)]
+        return self._captions(seen, recalled)
 
     def follow(self, uri: str, seen: ImageEncoding) -> Iterator[Answer]:
         """The caption of one image as it grows token by token; the last is the one that ``caption`` finds.
@@ -78,7 +77,12 @@ class Captioner:
         for told in self._teller.follow(seen, recalled, prompt, self._decoding):
             answer = self._answer(uri, told)
             yield dataclasses.replace(answer, text=without_stop(answer.text))
-        yield from self.caption([(uri, seen)])
+        yield from self._captions([(uri, seen)], [recalled])
+
+    def _captions(self, seen: Sequence[tuple[str, ImageEncoding]], recalled: Sequence[Recollection]) -> list[Answer]:
+        prompts = np.full((len(seen), 1), self._teller.generator.beginning(self.language))
+        told = self._teller.tell([encoding for _, encoding in seen], recalled, prompts, self._decoding, self.language)
+        return [self._answer(uri, own) for (uri, _), own in zip(seen, told, strict=True)]
 
     def _answer(self, uri: str, told: Told) -> Answer:
         text = as_sentence(self._teller.generator.decode(told.sentence.ids), self.language)

@@ -11,8 +11,9 @@ from revln.answer import reranked
 from revln.errors import QueryError
 from revln.models import Model, map_ordered
 from revln.pipeline.generators import generator_of, grid_of
+from revln.pipeline.reading import read
 from revln.pipeline.thumbs import look_at_thumb
-from revln.text import written_in
+from revln.text import without_stop, written_in
 from revln.types import Embedding, Hit, ImageEncoding
 
 __all__ = ["RERANKED", "log_likelihoods", "rerank_hits"]
@@ -69,4 +70,8 @@ def log_likelihoods(model: Model, texts: Sequence[str], seen: Sequence[ImageEnco
         [[] for _ in seen],
         np.zeros((len(seen), 0, len(generator.likeness_weights)), np.float32),
     )
-    return generator.log_likelihoods(texts, language, context)
+    coded = generator.encode([without_stop(text) for text in texts], generator.max_tokens - 2)
+    each = len(texts) // len(seen)
+    about = [coded[begin : begin + each] for begin in range(0, len(coded), each)]
+    found = read(generator, context, [[generator.beginning(language)]] * len(seen), about)
+    return np.array([sum(sentence.log_probabilities) for own in found for sentence in own], np.float32)
