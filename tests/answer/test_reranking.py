@@ -1,4 +1,4 @@
-"""Two opinions of the same images, by hand."""
+"""Three opinions of the same images, by hand."""
 
 from __future__ import annotations
 
@@ -7,24 +7,33 @@ import pytest
 
 from revln.answer import reranked
 
-
-def test_log_odds_and_likelihoods_are_added() -> None:
-    scores = reranked(np.array([0.5, 0.8], np.float32), np.array([-10.0, -14.0], np.float32))
-    assert scores == pytest.approx([0 + 0.5 * 2, np.log(4) - 0.5 * 2], abs=1e-5)
+ALIKE = np.zeros(2, np.float32)
 
 
-def test_a_likely_text_brings_an_image_up() -> None:
-    chances = np.array([0.6, 0.5, 0.4], np.float32)
-    assert np.argmax(reranked(chances, np.array([-20.0, -18.0, -9.0], np.float32))) == 2
-    assert np.argmax(reranked(chances, np.full(3, -9.0, np.float32))) == 0
+def array(*values: float) -> np.ndarray:
+    return np.array(values, np.float32)
+
+
+def test_log_odds_likelihoods_and_hubness_are_added() -> None:
+    scores = reranked(array(0.5, 0.8), array(-10, -14), array(0.12, 0.08))
+    assert scores == pytest.approx([0 + 0.5 * 2 - 65 * 0.02, np.log(4) - 0.5 * 2 + 65 * 0.02], abs=1e-5)
+
+
+def test_a_likely_text_brings_an_image_up_and_being_a_hub_brings_it_down() -> None:
+    chances, alike = array(0.6, 0.5, 0.4), np.zeros(3, np.float32)
+    assert np.argmax(reranked(chances, array(-20, -18, -9), alike)) == 2
+    assert np.argmax(reranked(chances, np.full(3, -9.0, np.float32), alike)) == 0
+    assert np.argmax(reranked(chances, alike, array(0.2, 0.1, 0.2))) == 1
 
 
 def test_what_is_not_known_is_taken_as_the_median() -> None:
-    chances, some = np.full(4, 0.5, np.float32), np.array([-9.0, np.nan, -12.0, -15.0], np.float32)
-    filled = np.array([-9.0, -12.0, -12.0, -15.0], np.float32)
-    assert reranked(chances, some) == pytest.approx(reranked(chances, filled))
-    assert reranked(chances, np.full(4, np.nan, np.float32)) == pytest.approx(chances)
+    chances, alike = np.full(4, 0.5, np.float32), np.zeros(4, np.float32)
+    some, filled = array(-9, np.nan, -12, -15), array(-9, -12, -12, -15)
+    assert reranked(chances, some, alike) == pytest.approx(reranked(chances, filled, alike))
+    assert reranked(chances, alike, some) == pytest.approx(reranked(chances, alike, filled))
+    unknown = np.full(4, np.nan, np.float32)
+    assert reranked(chances, unknown, unknown) == pytest.approx(np.zeros(4))
 
 
 def test_certain_chances_stay_finite() -> None:
-    assert np.isfinite(reranked(np.array([0.0, 1.0], np.float32), np.array([-1.0, -2.0], np.float32))).all()
+    assert np.isfinite(reranked(array(0, 1), array(-1, -2), ALIKE)).all()

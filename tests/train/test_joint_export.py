@@ -94,6 +94,17 @@ def test_the_bundle_verifies_and_says_what_it_is(speaking: Model, joint_run: Pat
 
 
 @pytest.mark.slow
+def test_the_querybank_is_of_what_was_said_of_the_training_photos(speaking: Model, caption_data: AlignData) -> None:
+    bank = speaking.encoder.querybank
+    said = caption_data.read(caption_data.train, speaking.card.languages)
+    vectors = speaking.encode_texts([text for texts in said.values() for own in texts.values() for text in own])
+    assert bank is not None
+    assert 1 < len(bank.texts) <= -(-len(vectors) // 10)
+    near = (vectors[:, : bank.texts.shape[1]] @ bank.texts.T).max(axis=1)
+    assert near.mean() > (vectors @ vectors.mean(axis=0)).mean()
+
+
+@pytest.mark.slow
 def test_the_towers_are_those_that_the_run_has_trained(
     bundle: Path, language_run: Path, caption_data: AlignData, photos: list[Path], tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""A second look at the best hits: how likely a generator finds it that the text describes each image."""
+"""A second look at the best hits: how likely a generator finds the text of each image, and which fit any text."""
 
 from __future__ import annotations
 
@@ -8,21 +8,29 @@ from revln.types import Embedding
 
 __all__ = ["reranked"]
 
-_WEIGHT = 0.5  # of a nat of the likelihood, against one of the odds; see benchmarks/README.md
+# Against one nat of the odds, see benchmarks/README.md:
+_LIKELY = 0.5  # of a nat of the likelihood
+_HUB = 65.0  # of a cosine of hubness
 _LEAST = 1e-6
 
 
-def reranked(probabilities: Embedding, log_likelihoods: Embedding) -> Embedding:
+def reranked(probabilities: Embedding, log_likelihoods: Embedding, hubness: Embedding) -> Embedding:
     """What to sort images by [n].
 
     Args:
         probabilities: that each fits the text, by their vectors [n].
         log_likelihoods: of the text as a description of each [n]; the median stands for NaN.
+        hubness: mean cosine of each to the texts that are nearest to it [n]; the median stands for NaN.
     """
-    known = ~np.isnan(log_likelihoods)
-    if not known.any():
-        return probabilities
-    filled = np.where(known, log_likelihoods, np.median(log_likelihoods[known]))
     sure = np.clip(probabilities.astype(np.float64), _LEAST, 1 - _LEAST)
-    scores: Embedding = (np.log(sure / (1 - sure)) + _WEIGHT * (filled - filled.mean())).astype(np.float32)
-    return scores
+    scores: Embedding = np.log(sure / (1 - sure)) + _LIKELY * _centred(log_likelihoods) - _HUB * _centred(hubness)
+    return scores.astype(np.float32)
+
+
+def _centred(values: Embedding) -> Embedding:
+    known = ~np.isnan(values)
+    if not known.any():
+        return np.zeros_like(values)
+    filled = np.where(known, values, np.median(values[known]))
+    centred: Embedding = filled - filled.mean()
+    return centred

@@ -112,10 +112,11 @@ def _ranks_again(
         for start in range(0, len(places), _TEXTS):
             rows, columns = places[start : start + _TEXTS].T
             told[rows, columns] = log_likelihoods(model, [texts[row] for row in rows], [one])
+    hubness = model.hubness(images)
     ranks: npt.NDArray[np.int64] = (cosines > cosines[np.arange(len(texts)), owners][:, None]).sum(axis=1)
     for row, (found, likely) in enumerate(zip(best, told, strict=True)):
         chances = model.encoder.calibration.probability(text_vectors[row], cosines[row, found], "text", "image")
-        order = found[np.argsort(-reranked(chances, likely), kind="stable")]
+        order = found[np.argsort(-reranked(chances, likely, hubness[found]), kind="stable")]
         if owners[row] in order:
             ranks[row] = int(np.flatnonzero(order == owners[row])[0])
     return ranks

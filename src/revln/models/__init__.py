@@ -11,6 +11,7 @@ from revln.models.importing import import_bundle
 from revln.models.memory_calibration import MemoryCalibration
 from revln.models.model import ImageLike, Model, load_model, open_rgb
 from revln.models.parallel import cores, map_ordered
+from revln.models.querybank import Querybank
 from revln.models.registry import find_bundle, keep_bundle, list_bundles, open_bundle
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "ImageLike",
     "MemoryCalibration",
     "Model",
+    "Querybank",
     "cores",
     "find_bundle",
     "import_bundle",

@@ -15,6 +15,7 @@ __all__ = [
     "GENERATOR_SAY",
     "GENERATOR_TOKENIZER",
     "GOLDEN",
+    "QUERYBANK",
     "TEXT",
     "TOKENIZER",
     "VISION",
@@ -27,6 +28,7 @@ TOKENIZER = "tokenizer.json"
 CLASSES = "classes.json"
 GOLDEN = "golden.npz"
 BACKGROUND = "background.npz"
+QUERYBANK = "querybank.npz"
 GENERATOR_LOOK = "generator-look.onnx"
 GENERATOR_SAY = "generator-say.onnx"
 GENERATOR_TOKENIZER = "generator-tokenizer.json"

@@ -127,7 +127,7 @@ class BackgroundCalibration:
                     slope, intercept = bundle.card.calibration[f"{asked}_to_{stored}"]
                     lines[asked, stored] = (float(slope), float(intercept))
             share = float(bundle.card.calibration.get(_SHARE, 1.0))
-        except (KeyError, ValueError, TypeError, zipfile.BadZipFile) as error:
+        except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise BundleError(f"{bundle.directory}: its calibration is incomplete: export the bundle again") from error
         return cls(moments, lines, share)
 

@@ -14,6 +14,7 @@ from revln.errors import BundleError
 from revln.images import Transform
 from revln.models.bundle import CLASSES, TEXT, TOKENIZER, VISION, Bundle
 from revln.models.calibration import BackgroundCalibration
+from revln.models.querybank import Querybank
 from revln.models.tower import Tower
 from revln.text import SentenceTokenizer, pad
 from revln.types import Embedding, ImageEncoding
@@ -56,6 +57,11 @@ class BundleEncoder:
     def calibration(self) -> BackgroundCalibration:
         """Turns this model's cosines into probabilities."""
         return BackgroundCalibration.of_bundle(self.bundle)
+
+    @cached_property
+    def querybank(self) -> Querybank | None:
+        """Tells which images are near to every text; None if the bundle has nothing that does."""
+        return Querybank.of_bundle(self.bundle)
 
     @cached_property
     def classes(self) -> list[list[str]]:

@@ -71,6 +71,15 @@ class Model:
         unit: Embedding = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
         return unit
 
+    def hubness(self, embeddings: Embedding) -> Embedding:
+        """How near images [n, dim] are to all kinds of texts [n], as a cosine; 0 for all where the bundle cannot tell.
+
+        Raises:
+            BundleError: the model is damaged.
+        """
+        bank = self.encoder.querybank
+        return np.zeros(len(embeddings), np.float32) if bank is None else bank.hubness(embeddings)
+
     def encode_images(self, images: Sequence[ImageLike]) -> Embedding:
         """Unit rows [n, dim] of image files, PIL images or RGB arrays [h, w, 3].
 
@@ -131,7 +140,7 @@ class Model:
         """Replays the golden inputs; a list of what is wrong, empty when all is well."""
         problems = verify_bundle(self.encoder)
         try:
-            _ = self.generator
+            _ = self.generator, self.encoder.querybank
         except BundleError as error:
             problems.append(str(error))
         return problems

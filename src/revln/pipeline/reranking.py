@@ -1,4 +1,4 @@
-"""Reading a search's best photos again: does the generator find that the text describes them?"""
+"""Looking at a search's best photos again: does the generator find that the text describes them, or would any do?"""
 
 from __future__ import annotations
 
@@ -37,11 +37,13 @@ def rerank_hits(model: Model, text: str, hits: Sequence[Hit], thumbs: Mapping[st
     first, rest = hits[:RERANKED], hits[RERANKED:]
     found = [thumbs.get(hit.record.id) for hit in first]
     seen = list(map_ordered(lambda thumb: None if thumb is None else look_at_thumb(thumb, model), found))
-    told = np.full(len(first), np.nan, np.float32)
-    places = [place for place, one in enumerate(seen) if one is not None]
-    if places:
-        told[places] = log_likelihoods(model, [text] * len(places), [one for one in seen if one is not None])
-    scores = reranked(np.array([hit.probability for hit in first], np.float32), told)
+    told, hubness = np.full((2, len(first)), np.nan, np.float32)
+    known = {place: one for place, one in enumerate(seen) if one is not None}
+    if known:
+        places, looks = list(known), list(known.values())
+        told[places] = log_likelihoods(model, [text] * len(looks), looks)
+        hubness[places] = model.hubness(np.concatenate([one.embeddings for one in looks]))
+    scores = reranked(np.array([hit.probability for hit in first], np.float32), told, hubness)
     order = np.argsort(-scores, kind="stable").tolist()
     again = [dataclasses.replace(first[place], fused_score=float(scores[place])) for place in order]
     return tuple(dataclasses.replace(hit, rank=rank) for rank, hit in enumerate((*again, *rest), start=1))

@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import faiss
 import numpy as np
 from tokenizers import Tokenizer
 
 from revln.errors import InputError
 from revln.metrics import Line, fit_line
-from revln.models import Bundle, Card
+from revln.models import Bundle, Card, Model, Querybank
 from revln.models.bundle import GENERATOR_LOOK, GENERATOR_SAY, GENERATOR_TOKENIZER, TEXT, VISION
 from revln.text.questions import Question
 from revln.train.config import AlignConfig, JointConfig
@@ -31,7 +32,10 @@ from revln.train.run_directory import best_epoch, check_run
 from revln.train.starting import Start
 from revln.train.towers import Towers
 
-__all__ = ["JointRun", "export_joint", "load_joint"]
+__all__ = ["JointRun", "export_joint", "load_joint", "querybank_of"]
+
+_QUERYBANK = 2000  # texts; twice or half as many tell hubs as well (benchmarks/README.md)
+_CAPTIONS_PER_TEXT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +124,7 @@ def export_joint(
             trained.model.generator, directory / GENERATOR_LOOK, directory / GENERATOR_SAY, generator_precision
         )
         trained.tokenizer.save(str(directory / GENERATOR_TOKENIZER))
+        querybank_of(model, data).save(directory)
         stored = f"vision {vision_precision}, text {text_precision}, generator {generator_precision}"
         numbers = {"weights stored as": stored, "captions of the dev split, greedy": best_epoch(run)[1]}
         generator = {
@@ -143,6 +148,17 @@ def export_joint(
             data=(*bundle.card.data, own),
             generator=generator,
         )
+
+
+def querybank_of(model: Model, data: AlignData) -> Querybank:
+    """Captions of the training photos in all languages, in few: the centres of spherical k-means."""
+    said = data.read(data.train, model.card.languages)
+    vectors = model.encode_texts([text for texts in said.values() for own in texts.values() for text in own])
+    shared = np.ascontiguousarray(vectors[:, : model.card.text.dim])
+    size = min(_QUERYBANK, -(-len(shared) // _CAPTIONS_PER_TEXT))
+    means = faiss.Kmeans(shared.shape[1], size, spherical=True, min_points_per_centroid=1, seed=0)
+    means.train(shared)
+    return Querybank(means.centroids)
 
 
 def _answer_confidence(trained: JointRun, data: AlignData, questions: Sequence[Question], cache: Path) -> Line:
