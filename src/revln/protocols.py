@@ -108,6 +108,10 @@ class Speaker(Protocol):
         """What follows the next tokens [m, t] of sentences; ``past`` is of what came before."""
         ...
 
+    def only(self, places: npt.NDArray[np.int64]) -> Speaker:
+        """The same about some of the things that it looks at, by their places."""
+        ...
+
 
 class Writer(Protocol):
     """A larger model that tells about photos, with what a memory recalls of them."""

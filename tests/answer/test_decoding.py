@@ -37,6 +37,9 @@ class Table:
         told = [self.rows[place // beams](tuple(so_far)) for place, so_far in enumerate(after[0, 0].tolist())]
         return Said(np.stack(told)[:, None], after, np.eye(5, dtype=np.float32)[ids])
 
+    def only(self, places: np.ndarray) -> Table:
+        return Table(*(self.rows[place] for place in places))
+
 
 def by_last(likely: Mapping[int, Mapping[int, float]]) -> Next:
     """Probabilities of the next token by the last one."""
@@ -134,13 +137,14 @@ def test_more_beams_than_there_are_words(seed: int) -> None:
 @pytest.mark.parametrize("decoding", [Decoding(6, beams=1), Decoding(6, beams=3), Decoding(6, 1, nucleus=0.9, seed=5)])
 def test_rows_say_together_what_each_says_alone(decoding: Decoding) -> None:
     rows = [at_random(seed) for seed in range(8)]
-    together = decode(Table(*rows), begun(len(rows)), decoding)
-    alone = [decode(Table(row), begun(1), decoding)[0] for row in rows]
-    assert [sentence.ids for sentence in together] == [sentence.ids for sentence in alone]
-    assert len({len(sentence.ids) for sentence in alone}) > 2  # some end before others
-    for one, other in zip(together, alone, strict=True):
-        assert one.log_probabilities == other.log_probabilities
-        assert np.array_equal(one.looked, other.looked)
+    together = alternatives(Table(*rows), begun(len(rows)), decoding)
+    alone = [alternatives(Table(row), begun(1), decoding)[0] for row in rows]
+    assert len({len(found[0].ids) for found in alone}) > 2  # some end before others
+    for found, other_found in zip(together, alone, strict=True):
+        assert [sentence.ids for sentence in found] == [sentence.ids for sentence in other_found]
+        for one, other in zip(found, other_found, strict=True):
+            assert one.log_probabilities == other.log_probabilities
+            assert np.array_equal(one.looked, other.looked)
 
 
 @pytest.mark.parametrize("beams", [1, 2, 3])

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from revln.text import caption_tokens
 
@@ -70,3 +72,13 @@ def test_other_languages_with_spaces_are_treated_alike() -> None:
 )
 def test_chinese_is_counted_by_characters(text: str, tokens: str) -> None:
     assert caption_tokens(text, "zh") == tuple(tokens.split())
+
+
+WORDS = ("a", "Dog", "RUNS", "cannot", "gotta", "lemme", "isnt", "plan", "b", "U", "St", "mr", "no", "etc")
+
+
+@given(st.lists(st.tuples(st.sampled_from(WORDS), st.sampled_from((" ", "  ", "", ".", ". ", "\t")))))
+def test_sentences_of_plain_words_have_the_same_tokens(parts: list[tuple[str, str]]) -> None:
+    """They take a shorter way, which a mark that is no token keeps others from."""
+    text = "".join(word + after for word, after in parts)
+    assert caption_tokens(text, "en") == caption_tokens(f"! {text}", "en")

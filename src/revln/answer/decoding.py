@@ -163,47 +163,51 @@ def _steps(speaker: Speaker, prompts: Ids, decoding: Decoding) -> Iterator[tuple
 
 def _beam_search(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[list[Sentence]]:
     rows, beams = len(prompts), decoding.beams
+    going = np.arange(rows)  # those in the running; what follows is about them, ``beams`` entries each
     given, past = np.repeat(prompts, beams, axis=0), None
     ids = np.zeros((rows * beams, 0), np.int64)
     # Beams of a row begin alike, so all but one are kept out of the running at first.
     totals = np.where(np.arange(rows * beams) % beams == 0, 0.0, -np.inf)
     told: list[list[float]] = [[] for _ in range(rows * beams)]
-    looked: list[Embedding] | None = None
+    looked: list[Embedding] = []
     ended = [_Ended() for _ in range(rows)]
     for length in range(1, decoding.most + 1):
         said = speaker.say(given, past)
-        past, step = said.past, _without_repeats(said.log_probabilities[:, -1], ids).astype(np.float64)
+        past, step = said.past, _without_repeats(said.log_probabilities[:, -1], ids)
         attention = said.looked[:, -1]
-        looked = [np.zeros_like(row) for row in attention] if looked is None else looked
-        sums = (totals[:, None] + step).reshape(rows, -1)
-        best = np.argpartition(-sums, min(2 * beams, sums.shape[1] - 1), axis=1)[:, : 2 * beams]
+        looked = looked or [np.zeros_like(row) for row in attention]
+        sums = np.add(totals[:, None], step, dtype=np.float64).reshape(len(going), -1)
+        most = min(2 * beams, sums.shape[1])
+        best = np.argpartition(sums, -most, axis=1)[:, -most:]
         parents, chosen, scores = _continued(sums, best, step.shape[1], speaker.end, beams)
-        for row in range(rows):
-            norm = length**decoding.length_penalty
-            for place in best[row]:
-                beam, token = divmod(int(place), step.shape[1])
-                here = row * beams + beam
-                if token == speaker.end and np.isfinite(sums[row, place]):
-                    log_probabilities = (*told[here], float(step[here, token]))
-                    mean = np.divide(looked[here] + attention[here], length, dtype=np.float32)
-                    sentence = Sentence(tuple(ids[here].tolist()), log_probabilities, mean)
-                    ended[row].found.append((sums[row, place] / norm, sentence))
+        norm = length**decoding.length_penalty
+        for row, place in zip(*np.nonzero(best % step.shape[1] == speaker.end), strict=True):
+            total = sums[row, best[row, place]]
+            if np.isfinite(total):
+                here = row * beams + best[row, place] // step.shape[1]
+                log_probabilities = (*told[here], float(step[here, speaker.end]))
+                mean = np.divide(looked[here] + attention[here], length, dtype=np.float32)
+                sentence = Sentence(tuple(ids[here].tolist()), log_probabilities, mean)
+                ended[going[row]].found.append((total / norm, sentence))
+        open_ended = [not _is_done(ended[row], scores[place, 0], length, decoding) for place, row in enumerate(going)]
+        kept = np.flatnonzero(open_ended)
+        if len(kept) < len(going):
+            speaker, going = speaker.only(kept), going[kept]
         # The order of the beams follows their parents, and so does all that is remembered of them.
-        flat = (np.arange(rows)[:, None] * beams + parents).reshape(-1)
-        tokens = chosen.reshape(-1)
+        flat = (kept[:, None] * beams + parents[kept]).reshape(-1)
+        tokens, totals = chosen[kept].reshape(-1), scores[kept].reshape(-1)
         given = tokens[:, None]
         ids = np.concatenate([ids[flat], given], axis=1)
         told = [[*told[parent], float(step[parent, token])] for parent, token in zip(flat, tokens, strict=True)]
         looked = [looked[parent] + attention[parent] for parent in flat]
-        past, totals = past[:, :, flat], scores.reshape(-1)
-        if all(_is_done(own, totals[row * beams], length, decoding) for row, own in enumerate(ended)):
+        past = past[:, :, flat]
+        if not len(going):
             break
-    for row, own in enumerate(ended):
-        here = row * beams
-        if looked is not None and not _is_done(own, totals[here], length, decoding):  # cut off
-            mean = np.divide(looked[here], length, dtype=np.float32)
-            sentence = Sentence(tuple(ids[here].tolist()), tuple(told[here]), mean)
-            own.found.append((totals[here] / length**decoding.length_penalty, sentence))
+    for place, row in enumerate(going):  # cut off
+        here = place * beams
+        mean = np.divide(looked[here], length, dtype=np.float32)
+        sentence = Sentence(tuple(ids[here].tolist()), tuple(told[here]), mean)
+        ended[row].found.append((totals[here] / length**decoding.length_penalty, sentence))
     return [own.best_first() for own in ended]
 
 
@@ -230,6 +234,8 @@ def _without_repeats(log_probabilities: Embedding, ids: Ids) -> Embedding:
     """
     again = (ids[:, :-2] == ids[:, -2:-1]) & (ids[:, 1:-1] == ids[:, -1:])
     rows, places = np.nonzero(again)
+    if not len(rows):
+        return log_probabilities
     allowed = log_probabilities.copy()
     allowed[rows, ids[rows, places + 2]] = -np.inf
     return allowed

@@ -50,6 +50,12 @@ class Seen:
     def __len__(self) -> int:
         return len(self.tensors["shares"])
 
+    def only(self, places: Ids) -> Seen:
+        """Some of the images."""
+        axes = {"keys": 1, "values": 1}  # that of the layers comes first
+        tensors = {name: np.take(tensor, places, axes.get(name, 0)) for name, tensor in self.tensors.items()}
+        return Seen(tensors, self.entries)
+
 
 @dataclass(frozen=True, slots=True)
 class Said:
@@ -229,3 +235,6 @@ class _Speaker:
 
     def say(self, ids: Ids, past: Embedding | None = None) -> Said:
         return self.generator.say(ids, self.seen, past)
+
+    def only(self, places: Ids) -> Speaker:
+        return _Speaker(self.generator, self.seen.only(places))

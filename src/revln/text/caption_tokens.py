@@ -42,6 +42,8 @@ _SPACED = re.compile(
     ),
     re.IGNORECASE,
 )
+_LONE = re.compile(rf"{_LETTER}|{_ABBREVIATIONS}", re.IGNORECASE)  # words that a full stop belongs to
+_SPLIT = frozenset({"cannot", "gonna", "wanna", "gotta", "lemme", "gimme"})
 _BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
 
 _HAN = r"〇\u3400-\u4dbf\u4e00-\u9fff\U00020000-\U0003ffff"
@@ -65,5 +67,15 @@ def caption_tokens(text: str, language: str) -> tuple[str, ...]:
     """
     if language == "zh":
         return tuple(_CHINESE.findall(unicodedata.normalize("NFKC", text).lower()))
+    if (words := _plain_words(text)) is not None:
+        return words
     # Lower case comes last: AT&T is a word for its capitals.
     return tuple(_BRACKETS.get(token, token.lower()) for token in _SPACED.findall(text.replace("’", "'")))
+
+
+def _plain_words(text: str) -> tuple[str, ...] | None:
+    """The words of a sentence that has nothing but words in it, as most captions do; the expression takes long."""
+    words = tuple(text.lower().removesuffix(".").split())
+    if not (text.isascii() and "".join(words).isalpha()) or not _SPLIT.isdisjoint(words):
+        return None
+    return None if text.endswith(".") and _LONE.fullmatch(words[-1]) else words
