@@ -4,22 +4,23 @@ import numpy as np
 import pytest
 
 from revln.errors import QueryError
-from revln.retrieve import mix, reciprocal_rank_fusion
+from revln.retrieve import mix
+from revln.retrieve.fusion import log_odds
 from revln.retrieve.sort import SORT_KEYS, SortKey, parse_sort
 
 TEXT, IMAGE = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
 
 
-def test_fused_by_hand() -> None:
-    fused = reciprocal_rank_fusion([[1, 2, 3], [3, 4]], [1.0, 1.0])
-    assert list(fused) == [3, 1, 2, 4]  # 2 and 4 tie at 1/62, and come by row id
-    assert fused == pytest.approx({3: 1 / 63 + 1 / 61, 1: 1 / 61, 2: 1 / 62, 4: 1 / 62})
+def test_meaning_and_words_by_hand() -> None:
+    chances, words = np.array([0.5, 0.8, 0.5]), np.array([0.0, 2.0, 6.0])
+    assert log_odds(chances, words, 1) == pytest.approx([0, np.log(4) + 2 * 2, 2 * 6])
+    assert log_odds(chances, words, 16) == pytest.approx([0, np.log(4) + 2 * 2 / 8, 2 * 6 / 8])
 
 
-def test_weights() -> None:
-    assert reciprocal_rank_fusion([[1], [2]], [1.0, 3.0]) == pytest.approx({2: 3 / 61, 1: 1 / 61})
-    assert list(reciprocal_rank_fusion([[1], [2]], [1.0, 3.0])) == [2, 1]
-    assert reciprocal_rank_fusion([[], []], [1.0, 1.0]) == {}
+def test_certain_chances_stay_finite() -> None:
+    low, high = log_odds(np.array([0.0, 1.0], np.float32), np.zeros(2), 0)
+    assert low == pytest.approx(-high)
+    assert np.isfinite(high)
 
 
 def test_mixed_by_hand() -> None:

@@ -92,10 +92,17 @@ def test_hybrid_by_hand(filled: RecordTable, make_searcher: MakeSearcher) -> Non
     result = make_searcher(filled).search(QUERY, "cat", mode="hybrid")
     # by vector /a, /b, /c; by words /b only
     assert uris(result) == ["/b", "/a", "/c"]
-    assert [hit.fused_score for hit in result.hits] == pytest.approx([1 / 62 + 1 / 61, 1 / 61, 1 / 63])
+    (by_words,) = make_searcher(filled).search(QUERY, "cat", mode="text").hits
+    meaning = [np.log(hit.probability / (1 - hit.probability)) for hit in result.hits]
+    words = [2 * by_words.fused_score, 0, 0]
+    assert [hit.fused_score for hit in result.hits] == pytest.approx(np.add(meaning, words), abs=1e-5)
     assert [hit.score for hit in result.hits] == pytest.approx([0.75, 0.4, 0.6])
-    heavy = make_searcher(filled, list_weights=(1.0, 0.0)).search(QUERY, "cat", mode="hybrid")
-    assert uris(heavy) == ["/a", "/b", "/c"]
+
+
+def test_words_of_a_long_query_count_less_each(filled: RecordTable, make_searcher: MakeSearcher) -> None:
+    search = make_searcher(filled).search
+    assert uris(search(QUERY, "cat", mode="hybrid"))[0] == "/b"
+    assert uris(search(QUERY, "cat " + "nowhere " * 15, mode="hybrid"))[0] == "/a"
 
 
 def test_filters_and_kinds(filled: RecordTable, make_searcher: MakeSearcher) -> None:

@@ -1,7 +1,7 @@
 """Search over one version of a memory: filters, sorting, ranking in three modes, knowledge that leads to photos."""
 
 from revln.retrieve.filters import compile_where
-from revln.retrieve.fusion import mix, reciprocal_rank_fusion
+from revln.retrieve.fusion import mix
 from revln.retrieve.recollection import LIKENESS_WEIGHTS, Recollection, Voice, recall
 from revln.retrieve.search import MODES, PHOTO_KINDS, Mode, QueryVector, Searcher
 from revln.retrieve.sort import SORT_KEYS
@@ -19,5 +19,4 @@ __all__ = [
     "compile_where",
     "mix",
     "recall",
-    "reciprocal_rank_fusion",
 ]

@@ -1,18 +1,17 @@
-"""Combining query vectors, and combining ranked lists."""
+"""Combining query vectors, and combining what vectors and words say of records."""
 
 from __future__ import annotations
-
-from collections import defaultdict
-from collections.abc import Sequence
 
 import numpy as np
 
 from revln.errors import QueryError
 from revln.types import Embedding
 
-__all__ = ["RRF_K", "mix", "reciprocal_rank_fusion"]
+__all__ = ["log_odds", "mix"]
 
-RRF_K = 60
+_LEAST = 1e-6
+_WORD = 2.0  # of the score of a query of one word, see benchmarks/README.md
+_DAMPING = 0.75
 
 
 def mix(text_vector: Embedding, image_vector: Embedding, text_weight: float) -> Embedding:
@@ -35,18 +34,18 @@ def mix(text_vector: Embedding, image_vector: Embedding, text_weight: float) -> 
     return (mixed / length).astype(np.float32)
 
 
-def reciprocal_rank_fusion(rankings: Sequence[Sequence[int]], weights: Sequence[float]) -> dict[int, float]:
-    """Sum over the rankings of weight / (60 + rank), best first (Cormack, Clarke and Buettcher, SIGIR 2009).
+def log_odds(probabilities: Embedding, words: Embedding, count: int) -> Embedding:
+    """What speaks for records by meaning and by words together, as log-odds [n].
+
+    BM25 is a sum of log-odds over the words of a query that a record holds (Robertson and Zaragoza, 2009, section 3).
+    It takes words for independent, which those of a sentence are not: it says too much of them, the more there are.
 
     Args:
-        rankings: row ids, best first; a row that a ranking lacks gets nothing from it.
-        weights: one a ranking.
-
-    Returns:
-        Fused score by row id; equal scores by row id.
+        probabilities: that each is what is asked for, by its vectors [n].
+        words: BM25 score of each [n].
+        count: of the words of the query.
     """
-    fused: defaultdict[int, float] = defaultdict(float)
-    for ranking, weight in zip(rankings, weights, strict=True):
-        for rank, row_id in enumerate(ranking, start=1):
-            fused[row_id] += weight / (RRF_K + rank)
-    return dict(sorted(fused.items(), key=lambda entry: (-entry[1], entry[0])))
+    sure = np.clip(probabilities.astype(np.float64), _LEAST, 1 - _LEAST)
+    weight = _WORD / max(count, 1) ** _DAMPING
+    fused: Embedding = np.log(sure / (1 - sure)) + weight * words
+    return fused

@@ -12,17 +12,18 @@ import numpy as np
 from revln.errors import QueryError
 from revln.protocols import Calibration, MemoryView, RowIds, VectorSearch
 from revln.retrieve.evidence import Cut, QueryVector, match, match_all
-from revln.retrieve.fusion import reciprocal_rank_fusion
+from revln.retrieve.fusion import log_odds
 from revln.retrieve.knowledge import EncodeTexts, Knowledge
 from revln.retrieve.scope import PHOTO_KINDS, Scope, reweighted
 from revln.retrieve.sort import parse_sort
+from revln.text import caption_tokens
 from revln.types import Embedding, Hit, Kind, Record, SearchResult, Via
 
 __all__ = ["MODES", "PHOTO_KINDS", "Mode", "QueryVector", "Searcher"]
 
 Mode = Literal["vector", "text", "hybrid"]
 MODES: tuple[Mode, ...] = ("vector", "text", "hybrid")
-_LIST_DEPTH = 1000  # of the lists that hybrid search fuses, as in Cormack et al.
+_LIST_DEPTH = 1000  # of the lists that hybrid search fuses
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,6 @@ class Searcher:
         encode_texts: unit rows [n, dim] of names that knowledge leads to; without it knowledge leads to the photos that
             it is linked with, not to those that look like it.
         matched_at: probability from which on a record fits the query.
-        list_weights: of the vector list and the full text list in hybrid search.
     """
 
     view: MemoryView
@@ -55,7 +55,6 @@ class Searcher:
     calibration: Calibration
     encode_texts: EncodeTexts | None = None
     matched_at: float = 0.5
-    list_weights: tuple[float, float] = (1.0, 1.0)
 
     def search(
         self,
@@ -81,7 +80,7 @@ class Searcher:
             k: how many hits, at least 1.
             offset: how many of the best to leave out.
             where: SQL filter, see ``compile_where``.
-            mode: ``vector`` ranks by calibrated cosine, ``text`` by BM25, ``hybrid`` by reciprocal rank fusion of both.
+            mode: ``vector`` ranks by calibrated cosine, ``text`` by BM25, ``hybrid`` by both, see ``log_odds``.
             sort: ``score`` for the mode's own order, or a key of ``SORT_KEYS``, with ``-`` before it for descending.
                 A vector search sorted so holds the records that fit (by ``min_score`` if given, else by
                 ``matched_at``), since otherwise it would be the whole memory.
@@ -94,8 +93,8 @@ class Searcher:
 
         Returns:
             The hits. ``fused_score`` is what the mode ranks by: the probability in vector mode, or the cosine when
-            that gives the same order; the BM25 score in text mode. A hit without vectors, or in text mode without a
-            query vector, has the score and probability 0.
+            that gives the same order; the BM25 score in text mode; the log-odds in hybrid mode. A hit without
+            vectors, or in text mode without a query vector, has the score and probability 0.
 
         Raises:
             QueryError: an option out of range, a bad filter, or a query that the mode cannot use.
@@ -156,13 +155,15 @@ class Searcher:
         deep = self._to_the_last(query, scope, reach, follow=follow) if isinstance(reach, Cut) else list_depth
         by_vector = self._by_vector(query, scope, deep, follow=follow)
         by_text = self._by_text(text, scope, list_depth)
-        rankings = [[row.row_id for row in rows] for rows in (by_vector, by_text)]
-        fused = reciprocal_rank_fusion(rankings, self.list_weights)
-        # Rows of the vector list have their cosines already, whose place the fused score now takes.
-        scored = {row.row_id: row for row in self._scored(by_text, query, scope)} | {
-            row.row_id: row for row in by_vector
-        }
-        return [replace(scored[row_id], fused_score=score) for row_id, score in fused.items()][:depth]
+        words = {row.row_id: row.fused_score for row in by_text}
+        found = {row.row_id: row for row in (*self._scored(by_text, query, scope), *by_vector)}
+        fused = log_odds(
+            np.array([row.probability for row in found.values()]),
+            np.array([words.get(row_id, 0.0) for row_id in found]),
+            len(caption_tokens(text or "", "zh")),  # Chinese has no spaces, and what has them is split at them
+        )
+        both = [replace(row, fused_score=score) for row, score in zip(found.values(), fused.tolist(), strict=True)]
+        return sorted(both, key=lambda row: (-row.fused_score, row.row_id))[:depth]
 
     def _by_vector(self, query: QueryVector | None, scope: Scope, reach: int | Cut, *, follow: bool) -> list[_Found]:
         if query is None:  # ``_check_query`` has refused this for the modes that need one
