@@ -98,6 +98,12 @@ def test_an_answer(llama: type[StandIn], taught: Memory, red: Path) -> None:
     assert user["content"].splitlines()[-1] == f"Question: {question}"
 
 
+@pytest.mark.parametrize("said", ["The camera program saw: Ada is red.", "\n Note: Ada is red.\nQuestion: Who?"])
+def test_how_lines_begin_is_not_repeated(llama: type[StandIn], taught: Memory, red: Path, said: str) -> None:
+    llama.says = said
+    assert revln.caption(red, memory=taught, generator="smollm2").text == "Ada is red."
+
+
 def test_a_generator_that_answers_nothing_describes_all_the_same(
     llama: type[StandIn], tmp_path: Path, red: Path
 ) -> None:

@@ -54,6 +54,7 @@ _PLAIN_SYSTEM = (
     "You cannot see the photo. You are told what a camera program saw, and notes about similar photos, which may be "
     "wrong. Reply with {form} and nothing else."
 )
+_SAW, _NOTE, _ASKED = "The camera program saw: ", "Note: ", "Question: "
 _PLAIN_FORM = {"caption": "one short sentence that describes the photo", "answer": "one word or one short sentence"}
 
 
@@ -90,9 +91,18 @@ def plain_user(request: WriteRequest, pieces: int, length: int) -> str:
         pieces: how many of the recalled texts.
         length: characters of each.
     """
-    lines = [f"The camera program saw: {request.described or 'nothing'}"]
-    lines += [f"Note: {_told(hit)[:length]}" for hit in request.evidence[:pieces]]
-    return "\n".join([*lines, f"Question: {request.question}" if request.question else "Describe the photo."])
+    lines = [f"{_SAW}{request.described or 'nothing'}"]
+    lines += [f"{_NOTE}{_told(hit)[:length]}" for hit in request.evidence[:pieces]]
+    return "\n".join([*lines, f"{_ASKED}{request.question}" if request.question else "Describe the photo."])
+
+
+def plain_reply(said: str) -> str | None:
+    """The first line of a reply, without the beginning of a line that it was told; None if nothing is said."""
+    lines = (line.strip() for line in said.splitlines())
+    first = next(filter(None, lines), "")
+    for beginning in (_SAW, _NOTE, _ASKED):
+        first = first.removeprefix(beginning)
+    return first or None
 
 
 def _spoken(request: WriteRequest) -> str:

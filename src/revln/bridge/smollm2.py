@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from revln.bridge.prompts import plain_system, plain_user
+from revln.bridge.prompts import plain_reply, plain_system, plain_user
 from revln.errors import GeneratorError, MissingExtraError, QueryError
 from revln.text import encodable
 from revln.types import WriteReply, WriteRequest
@@ -66,4 +66,4 @@ class SmolWriter:
         except (ValueError, RuntimeError, OSError) as error:
             reason = f"{self._file}: llama.cpp cannot run it ({error}): install revln[llm] again"
             raise GeneratorError(reason, lasting=True) from error
-        return WriteReply(next((line.strip() for line in text.splitlines() if line.strip()), None))
+        return WriteReply(plain_reply(text))
