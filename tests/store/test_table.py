@@ -212,6 +212,27 @@ def test_relocation_moves_ids_and_keeps_vectors(table: RecordTable, make_row: Ma
     assert table.relocate("/nowhere", "/else") == 0
 
 
+def test_records_about_photos_follow_them(table: RecordTable, make_row: MakeRow) -> None:
+    def about(photo: str, uri: str) -> Row:
+        return make_row(uri, None, {"Who? Ada": (1.0,)}, kind="qa", extra={"question": "Who?", "image": photo})
+
+    elsewhere = [about("/old/a/1.jpg", "/q/1.json"), about("/old/ab/1.jpg", "/q/2.json"), about("/old/a", "/q/3.json")]
+    table.upsert([make_row("/old/a/1.jpg"), about("/old/a/1.jpg", "/old/a/1.jpg"), *elsewhere])
+    ids = set(table.snapshot.known())
+    assert table.relocate("/old/a", "/nëw") == 2
+    found = table.snapshot.records(table.snapshot.row_ids())
+    named = sorted((record.uri, record.meta.get("image", "")) for record in found.values())
+    assert named == [
+        ("/nëw/1.jpg", ""),
+        ("/nëw/1.jpg", "/nëw/1.jpg"),
+        ("/q/1.json", "/nëw/1.jpg"),
+        ("/q/2.json", "/old/ab/1.jpg"),
+        ("/q/3.json", "/nëw"),
+    ]
+    assert {row.candidate.id for row in elsewhere} == ids & {record.id for record in found.values()}
+    assert all(record.meta["question"] == "Who?" for record in found.values() if record.kind == "qa")
+
+
 def test_relocation_onto_indexed_photos_leaves_no_twins(table: RecordTable, make_row: MakeRow) -> None:
     table.upsert([make_row("/old/1", label="stale"), make_row("/old/2"), make_row("/new/1", label="fresh")])
     assert table.relocate("/old", "/new") == 1

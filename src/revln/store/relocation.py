@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import lance
@@ -13,51 +14,76 @@ from revln.types import record_id
 
 __all__ = ["Move", "moves_of", "relocate"]
 
+_IMAGE = "image"  # what a record calls the photo that it is about, see ``Knowledge``
+
 
 @dataclass(frozen=True, slots=True)
 class Move:
-    """A record's new place.
+    """A record's new place, or that of the photo that it is about.
 
     Attributes:
         row_id: its row.
         old_id: its id so far.
         new_id: its id at the new place.
         uri: its new uri.
+        record: its new facts, as JSON.
     """
 
     row_id: int
     old_id: str
     new_id: str
     uri: str
+    record: str
+
+    @property
+    def itself(self) -> bool:
+        """Whether the record moves, and not only the photo that it is about."""
+        return self.new_id != self.old_id
 
 
 def moves_of(dataset: lance.LanceDataset, old_prefix: str, new_prefix: str) -> list[Move]:
-    """Moves of the records at ``old_prefix`` or below it, taken as a path: ``/a/b`` has ``/a/b/c``, not ``/a/bc``."""
-    old, new = old_prefix.rstrip("/\\") or "/", new_prefix.rstrip("/\\")
+    """Moves of the records at ``old_prefix`` or below it, taken as a path: ``/a/b`` has ``/a/b/c``, not ``/a/bc``.
+
+    Records that lie elsewhere, but are about a photo there, follow it.
+    """
+    old, new = old_prefix.rstrip("/\\"), new_prefix.rstrip("/\\")
+    below = f"starts_with(uri, {sql_string(encode_uri(old or '/'))})"
     found = dataset.to_table(
-        columns=["id", "source", "kind", "uri", "number"],
-        filter=f"starts_with(uri, {sql_string(encode_uri(old))})",
+        columns=["id", "source", "kind", "uri", "number", "record"],
+        filter=f"""{below} OR record LIKE '%"{_IMAGE}": "%'""",
         with_row_id=True,
     )
     moves = []
     for values in found.to_pylist():
-        uri = decode_uri(values["uri"])
-        rest = uri[len(old.rstrip("/")) :]
-        if rest and rest[0] not in "/\\":
+        uri, facts = decode_uri(values["uri"]), json.loads(values["record"])
+        place, image = _moved(uri, old, new), _moved(facts["meta"].get(_IMAGE), old, new)
+        if place is None and image is None:
             continue
-        moved = new + rest
-        new_id = record_id(values["source"], values["kind"], moved, values["number"])
-        moves.append(Move(values["_rowid"], values["id"], new_id, moved))
+        if image is not None:
+            facts["meta"][_IMAGE] = image
+        new_id = values["id"]
+        if place is not None:
+            new_id = record_id(values["source"], values["kind"], place, values["number"])
+        moves.append(Move(values["_rowid"], values["id"], new_id, place or uri, json.dumps(facts)))
     return moves
 
 
 def relocate(dataset: lance.LanceDataset, moves: list[Move]) -> None:
-    """Writes new ids and uris in one commit; the other columns' files, vectors among them, stay as they are."""
+    """Writes what changes in one commit; the other columns' files, vectors among them, stay as they are."""
     changes = pa.table(
         {
             "_rowid": pa.array([move.row_id for move in moves], pa.uint64()),
             "id": pa.array([move.new_id for move in moves], pa.string()),
             "uri": pa.array([encode_uri(move.uri) for move in moves], pa.string()),
+            "record": pa.array([move.record for move in moves], pa.string()),
         }
     )
     update_rows(dataset, changes)
+
+
+def _moved(path: object, old: str, new: str) -> str | None:
+    """Where a path below ``old`` is now; None for what is no such path."""
+    if not isinstance(path, str) or not path.startswith(old):
+        return None
+    rest = path[len(old) :]
+    return None if rest and rest[0] not in "/\\" else new + rest

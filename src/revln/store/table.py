@@ -212,7 +212,8 @@ class RecordTable:
     def relocate(self, old_prefix: str, new_prefix: str) -> int:
         """Follows a folder of photos to a new place: new uris and ids, all else kept; returns the number moved.
 
-        A record that was indexed at the new place already wins over the one that would move there, which is deleted.
+        Records about a photo there, such as questions, name its new place. A record that was indexed at the new place
+        already wins over the one that would move there, which is deleted.
 
         Args:
             old_prefix: path of the folder, or of one file, as it was.
@@ -233,7 +234,7 @@ class RecordTable:
             gone = {move.row_id for move in taken}
             kept = [move for move in moves if move.row_id not in gone]
             relocate(dataset, kept)
-            return len(kept)
+            return sum(move.itself for move in kept)
 
     def upkeep(self) -> None:
         """What the end of a run calls for: takes its rows into the full text index, merges fragments if they piled up.
