@@ -7,8 +7,6 @@ import pytest
 
 from revln.answer import reranked
 
-ALIKE = np.zeros(2, np.float32)
-
 
 def array(*values: float) -> np.ndarray:
     return np.array(values, np.float32)
@@ -33,7 +31,3 @@ def test_what_is_not_known_is_taken_as_the_median() -> None:
     assert reranked(chances, alike, some) == pytest.approx(reranked(chances, alike, filled))
     unknown = np.full(4, np.nan, np.float32)
     assert reranked(chances, unknown, unknown) == pytest.approx(np.zeros(4))
-
-
-def test_certain_chances_stay_finite() -> None:
-    assert np.isfinite(reranked(array(0, 1), array(-1, -2), ALIKE)).all()

@@ -12,7 +12,7 @@ from PIL import Image
 
 from revln.errors import ImageError
 from revln.models import Model, load_model, map_ordered
-from revln.models.encoder import _normalized
+from revln.models.vectors import unit_rows
 
 RED, GREEN, BLUE, OTHER = np.eye(4, dtype=np.float32)
 
@@ -140,7 +140,7 @@ def test_class_names_are_the_mean_over_their_templates(tiny_model: Model) -> Non
 
 def test_what_is_no_number_becomes_zero() -> None:
     rows = np.array([[3, 4], [np.nan, 1], [np.inf, 1], [0, 0], [1e30, 0]], np.float32)
-    assert _normalized(rows).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0, 0], [0, 0], [0, 0], [0, 0]]
+    assert unit_rows(rows).tolist() == [[pytest.approx(0.6), pytest.approx(0.8)], [0, 0], [0, 0], [0, 0], [0, 0]]
 
 
 def test_map_ordered_keeps_the_order_and_reads_only_as_far_as_there_is_room() -> None:

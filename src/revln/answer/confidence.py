@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from revln.answer.decoding import Sentence
-from revln.metrics import Line, sigmoid
+from revln.metrics import Line, logit, sigmoid
 
 __all__ = ["certainty", "log_odds"]
-
-_LEAST = 1e-6
 
 
 def log_odds(sentence: Sentence) -> float:
     """Of the whole sentence, as who says it gives them."""
-    probability = min(max(math.exp(sum(sentence.log_probabilities)), _LEAST), 1 - _LEAST)
-    return math.log(probability / (1 - probability))
+    return float(logit(np.exp(sum(sentence.log_probabilities))))
 
 
 def certainty(sentence: Sentence, line: Line) -> float:

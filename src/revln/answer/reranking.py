@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from revln.metrics import logit
 from revln.types import Embedding
 
 __all__ = ["reranked"]
@@ -11,7 +12,6 @@ __all__ = ["reranked"]
 # Against one nat of the odds, see benchmarks/README.md:
 _LIKELY = 0.5  # of a nat of the likelihood
 _HUB = 65.0  # of a cosine of hubness
-_LEAST = 1e-6
 
 
 def reranked(probabilities: Embedding, log_likelihoods: Embedding, hubness: Embedding) -> Embedding:
@@ -22,8 +22,7 @@ def reranked(probabilities: Embedding, log_likelihoods: Embedding, hubness: Embe
         log_likelihoods: of the text as a description of each [n]; the median stands for NaN.
         hubness: mean cosine of each to the texts that are nearest to it [n]; the median stands for NaN.
     """
-    sure = np.clip(probabilities.astype(np.float64), _LEAST, 1 - _LEAST)
-    scores: Embedding = np.log(sure / (1 - sure)) + _LIKELY * _centred(log_likelihoods) - _HUB * _centred(hubness)
+    scores: Embedding = logit(probabilities) + _LIKELY * _centred(log_likelihoods) - _HUB * _centred(hubness)
     return scores.astype(np.float32)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from revln.metrics.bleu import bleu
 from revln.metrics.bootstrap import Interval, bootstrap_interval, paired_bootstrap_interval
-from revln.metrics.calibration import Line, fit_line, lenient, sigmoid, softmax
+from revln.metrics.calibration import Line, fit_line, lenient, logit, sigmoid, softmax
 from revln.metrics.captions import caption_scores
 from revln.metrics.cider import Cider
 from revln.metrics.cider_table import Rarity, cider_table
@@ -31,6 +31,7 @@ __all__ = [
     "fit_line",
     "lenient",
     "likeness_kernel",
+    "logit",
     "mean_average_precision",
     "paired_bootstrap_interval",
     "recall_at",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Line", "fit_line", "lenient", "sigmoid", "softmax"]
+__all__ = ["Line", "fit_line", "lenient", "logit", "sigmoid", "softmax"]
 
 Line = tuple[float, float]
 _MIN_SLOPE = 1e-3
+_LEAST = 1e-6
 Scores = npt.NDArray[np.floating]
 
 
@@ -16,6 +17,13 @@ def sigmoid(x: Scores) -> Scores:
     """1 / (1 + exp(-x)), without overflow."""
     result: Scores = 0.5 * (1 + np.tanh(0.5 * np.asarray(x)))
     return result
+
+
+def logit(probabilities: Scores) -> npt.NDArray[np.float64]:
+    """Log-odds, as if no probability were nearer to 0 or to 1 than a millionth."""
+    sure = np.clip(np.asarray(probabilities, np.float64), _LEAST, 1 - _LEAST)
+    odds: npt.NDArray[np.float64] = np.log(sure / (1 - sure))
+    return odds
 
 
 def softmax(logits: Scores) -> npt.NDArray[np.float64]:

@@ -16,6 +16,7 @@ from revln.models.bundle import CLASSES, TEXT, TOKENIZER, VISION, Bundle
 from revln.models.calibration import BackgroundCalibration
 from revln.models.querybank import Querybank
 from revln.models.tower import Tower
+from revln.models.vectors import unit_rows
 from revln.text import SentenceTokenizer, pad
 from revln.types import Embedding, ImageEncoding
 
@@ -139,7 +140,7 @@ class BundleEncoder:
         rows = outputs[tower.embedding]
         if rows.ndim != 2 or rows.shape[1] != self.dim:
             raise BundleError(f"{tower.path}: gives vectors of shape {rows.shape}, the card says [n, {self.dim}]")
-        return _normalized(rows)
+        return unit_rows(rows)
 
     def _logits(self, outputs: Sequence[npt.NDArray[Any]], tower: Tower) -> Embedding | None:
         if not self.bundle.has(CLASSES) or tower.logits is None:
@@ -148,12 +149,3 @@ class BundleEncoder:
         if logits.shape != (len(logits), len(self.classes)):
             raise BundleError(f"{tower.path}: gives logits of shape {logits.shape} for {len(self.classes)} classes")
         return logits.astype(np.float32, copy=False)
-
-
-def _normalized(rows: npt.NDArray[Any]) -> Embedding:
-    """Rows of unit length. One that is not finite becomes zero: it would spoil the order of all others in a search."""
-    rows = rows.astype(np.float32, copy=False)
-    with np.errstate(invalid="ignore", over="ignore"):
-        unit: Embedding = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    unit[~np.isfinite(unit).all(axis=1)] = 0.0
-    return unit

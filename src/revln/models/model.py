@@ -18,6 +18,7 @@ from revln.models.encoder import BundleEncoder
 from revln.models.generator import BundleGenerator
 from revln.models.parallel import cores, map_ordered
 from revln.models.registry import open_bundle
+from revln.models.vectors import unit_rows
 from revln.models.verification import verify_bundle
 from revln.types import Embedding, ImageEncoding
 
@@ -67,9 +68,7 @@ class Model:
 
     def shared(self, embeddings: Embedding) -> Embedding:
         """The part of embeddings [n, dim] that images share with texts, unit rows [n, shared dim]."""
-        part = embeddings[:, : self.card.text.dim]
-        unit: Embedding = part / np.maximum(np.linalg.norm(part, axis=1, keepdims=True), 1e-12)
-        return unit
+        return unit_rows(embeddings[:, : self.card.text.dim])
 
     def hubness(self, embeddings: Embedding) -> Embedding:
         """How near images [n, dim] are to all kinds of texts [n], as a cosine; 0 for all where the bundle cannot tell.
@@ -116,8 +115,7 @@ class Model:
         rows = np.zeros((len(plain), self.dim), dtype=np.float32)
         for template in _NAME_TEMPLATES:
             rows += self.encode_texts([template.format(name) for name in plain])
-        unit: Embedding = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-        return unit
+        return unit_rows(rows)
 
     @cached_property
     def class_vectors(self) -> Embedding:

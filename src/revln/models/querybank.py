@@ -13,6 +13,7 @@ import numpy as np
 
 from revln.errors import BundleError
 from revln.models.bundle import QUERYBANK, Bundle
+from revln.models.vectors import unit_rows
 from revln.types import Embedding
 
 __all__ = ["Querybank"]
@@ -49,19 +50,14 @@ class Querybank:
             return None
         try:
             with np.load(bundle.file(QUERYBANK), allow_pickle=False) as arrays:
-                codes = arrays[_ARRAY].astype(np.float32)
+                codes = arrays[_ARRAY]
             if codes.ndim != 2 or not len(codes) or codes.shape[1] > bundle.card.dim:
                 raise ValueError(f"texts are not of {bundle.card.dim} dimensions")
         except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
             raise BundleError(f"{bundle.directory / QUERYBANK}: cannot be used: export the bundle again") from error
-        return cls(_unit(codes))
+        return cls(unit_rows(codes))
 
     def save(self, directory: Path) -> None:
         """Writes the texts, 8 bits for a number: their length is known."""
         codes = np.round(self.texts / np.abs(self.texts).max(axis=1, keepdims=True) * 127).astype(np.int8)
         np.savez_compressed(directory / QUERYBANK, allow_pickle=False, **{_ARRAY: codes})
-
-
-def _unit(rows: Embedding) -> Embedding:
-    unit: Embedding = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
-    return unit

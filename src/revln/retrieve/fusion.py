@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from revln.errors import QueryError
+from revln.metrics import logit
 from revln.types import Embedding
 
 __all__ = ["log_odds", "mix"]
 
-_LEAST = 1e-6
 _WORD = 2.0  # of the score of a query of one word, see benchmarks/README.md
 _DAMPING = 0.75
 
@@ -34,7 +35,7 @@ def mix(text_vector: Embedding, image_vector: Embedding, text_weight: float) -> 
     return (mixed / length).astype(np.float32)
 
 
-def log_odds(probabilities: Embedding, words: Embedding, count: int) -> Embedding:
+def log_odds(probabilities: Embedding, words: Embedding, count: int) -> npt.NDArray[np.float64]:
     """What speaks for records by meaning and by words together, as log-odds [n].
 
     BM25 is a sum of log-odds over the words of a query that a record holds (Robertson and Zaragoza, 2009, section 3).
@@ -45,7 +46,6 @@ def log_odds(probabilities: Embedding, words: Embedding, count: int) -> Embeddin
         words: BM25 score of each [n].
         count: of the words of the query.
     """
-    sure = np.clip(probabilities.astype(np.float64), _LEAST, 1 - _LEAST)
-    weight = _WORD / max(count, 1) ** _DAMPING
-    fused: Embedding = np.log(sure / (1 - sure)) + weight * words
+    weight = float(_WORD / max(count, 1) ** _DAMPING)
+    fused: npt.NDArray[np.float64] = logit(probabilities) + weight * words
     return fused
