@@ -56,7 +56,8 @@ def test_the_hits_are_those_of_the_whole_list(
             found = search(QUERY, "red", k=1000, min_score=least, **options)
             wanted = [hit for hit in whole if hit.score >= least]
             assert facts(found.hits) == facts(wanted)
-            assert found.matched == (bool(wanted) if mode == "text" else any(hit.probability >= 0.5 for hit in wanted))
+            told = {"vector": 99.0, "hybrid": 4.0, "text": -99.0}[mode]
+            assert found.matched == any(hit.probability >= 0.5 or hit.fused_score >= told for hit in wanted)
             page = search(QUERY, "red", k=7, offset=5, min_score=least, sort="-width", **options).hits
             assert facts(page) == facts(sorted(wanted, key=lambda hit: -hit.record.meta["width"])[5:12])
         fitting = [hit for hit in whole if mode != "vector" or hit.probability >= 0.5]

@@ -99,6 +99,19 @@ def test_hybrid_by_hand(filled: RecordTable, make_searcher: MakeSearcher) -> Non
     assert [hit.score for hit in result.hits] == pytest.approx([0.75, 0.4, 0.6])
 
 
+def test_the_very_words_fit_though_the_meaning_does_not(
+    table: RecordTable, make_photo: MakePhoto, make_searcher: MakeSearcher
+) -> None:
+    away = (0.15, 0.9887)
+    table.upsert([make_photo("/ada", away, texts={"Ada": away}), *(make_photo(f"/{n}", away) for n in range(99))])
+    search = make_searcher(table).search
+    assert not search(QUERY).matched
+    assert not search(QUERY, "nobody", mode="hybrid").matched
+    found = search(QUERY, "Ada", mode="hybrid")
+    assert found.matched
+    assert uris(found)[0] == "/ada"
+
+
 def test_words_of_a_long_query_count_less_each(filled: RecordTable, make_searcher: MakeSearcher) -> None:
     search = make_searcher(filled).search
     assert uris(search(QUERY, "cat", mode="hybrid"))[0] == "/b"

@@ -24,6 +24,7 @@ __all__ = ["MODES", "PHOTO_KINDS", "Mode", "QueryVector", "Searcher"]
 Mode = Literal["vector", "text", "hybrid"]
 MODES: tuple[Mode, ...] = ("vector", "text", "hybrid")
 _LIST_DEPTH = 1000  # of the lists that hybrid search fuses
+_TOLD = 4.0  # log-odds of meaning and words from which a record fits, whatever the former says alone
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ class Searcher:
             found = [row for row in found if row.score >= min_score]
         elif sort_key is not None and mode == "vector":
             found = [row for row in found if row.probability >= self.matched_at]
-        matched = bool(found) if mode == "text" else any(row.probability >= self.matched_at for row in found)
+        matched = any(self._fits(row, mode) for row in found)
         if sort_key is not None:
             values = self.view.column(sort_key.column, _row_ids(found))
             found = [found[place] for place in sort_key.order([values.get(row.row_id) for row in found])]
@@ -138,6 +139,11 @@ class Searcher:
         columns = (matches.row_ids, matches.scores, matches.scores, chances)
         found = [_Found(*values) for values in zip(*(column.tolist() for column in columns), strict=True)]
         return self._hits(found, query, 0), self.index.image_vectors(matches.row_ids)
+
+    def _fits(self, row: _Found, mode: Mode) -> bool:
+        """Whether a row that was found is what was asked for."""
+        told = mode == "text" or (mode == "hybrid" and row.fused_score >= _TOLD)
+        return told or row.probability >= self.matched_at
 
     def _ranked(
         self, query: QueryVector | None, text: str | None, mode: Mode, scope: Scope, reach: int | Cut, *, follow: bool
