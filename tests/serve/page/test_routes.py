@@ -10,6 +10,7 @@ import pytest
 
 pytest.importorskip("fastapi", reason="needs revln[serve]")
 
+from revln.serve import errors
 from revln.serve.page.assets import assets, strings
 from revln.serve.page.language import choose_language
 
@@ -87,13 +88,23 @@ def test_the_language(client: Any, chosen: str | None, accepted: str, language: 
 def test_languages_have_the_same_words() -> None:
     english, chinese = strings()["en"], strings()["zh"]
     assert english.keys() == chinese.keys()
+    refused = {**english.pop("refused"), **chinese.pop("refused")}
+    assert all(re.findall(r"\{\w+\}", text) == ["{detail}"] for text in refused.values())
     for key, text in english.items():
         assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", chinese[key])), key
 
 
+def test_all_that_the_server_refuses_is_told_in_chinese() -> None:
+    """But for what the page has words of its own for."""
+    code = "\n".join(path.read_text(encoding="utf-8") for path in PAGE.parent.rglob("*.py"))
+    codes = set(re.findall(r'(?:ApiError|_Rule)\(\s*\d{3},\s*"(\w+)"', code)) | set(errors._OF_STATUS.values())
+    assert len(codes) > 20
+    assert set(strings()["zh"]["refused"]) == codes - {"token_needed", "too_large"}
+
+
 def test_no_word_is_left_over() -> None:
     code = "\n".join(path.read_text(encoding="utf-8") for path in PAGE.rglob("*") if path.suffix in {".html", ".js"})
-    for key in strings()["en"]:
+    for key in strings()["en"].keys() - {"refused"}:
         stem = re.sub(r"_(one|other)$", "", key)
         assert re.search(rf'\bt\.{key}\b|"{key}"|\btn\("{stem}"', code), key
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from typing import Any
 
@@ -126,10 +127,11 @@ def test_by_a_photo_that_browsers_do_not_show(site: Any) -> None:
     expect(page.locator("#query-picture .stand-in")).to_be_hidden()
 
 
-def test_what_is_no_photo_is_refused(site: Any) -> None:
-    page = site.open()
+@pytest.mark.parametrize(("locale", "beginning"), [("en-GB", ""), ("zh-CN", "这不是图片：")])
+def test_what_is_no_photo_is_refused(site: Any, locale: str, beginning: str) -> None:
+    page = site.open(locale=locale)
     page.locator("#query-image").set_input_files({"name": "x.png", "mimeType": "image/png", "buffer": b"no photo"})
-    expect(page.locator("#notice")).to_contain_text("is no image")
+    expect(page.locator("#notice")).to_have_text(re.compile(f"^{beginning}.*is no image"))
     site.forgive("415")
 
 

@@ -1,6 +1,6 @@
 /** Uploading photos, and having a folder of the server indexed. */
 
-import { ApiError, askJson, quietly } from "./api.js";
+import { ApiError, askJson, quietly, sentence } from "./api.js";
 import { find, make, tell } from "./dom.js";
 import { fileName, t, tn } from "./words.js";
 
@@ -121,7 +121,7 @@ function stateOf({ state, done, total, report, error }) {
   if (state === "waiting") return t("index_waiting");
   if (state === "running") return total ? t("index_running", { done, total }) : t("index_counting");
   if (state === "cancelled") return t("index_cancelled");
-  if (error) return [error.message, error.way_out].filter(Boolean).join(": ");
+  if (error) return sentence(error);
   const skipped = report.skipped.length ? ` ${tn("index_skipped", report.skipped.length)}` : "";
   return t("index_done", report) + skipped;
 }

@@ -1,6 +1,6 @@
 /** The server's API. With a token, every request shows it; no cookie does, so no other site can have one sent. */
 
-import { t } from "./words.js";
+import { refused, t } from "./words.js";
 
 const KEY = "revln-token";
 
@@ -110,5 +110,5 @@ async function refusal(response) {
   return new ApiError(error.code, sentence(error));
 }
 
-/** @param {{message: string, way_out?: string}} error */
-const sentence = (error) => (error.way_out ? `${error.message}: ${error.way_out}` : error.message);
+/** @param {{code: string, message: string, way_out?: string}} error */
+export const sentence = ({ code, message, way_out }) => refused(code, way_out ? `${message}: ${way_out}` : message);

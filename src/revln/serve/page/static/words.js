@@ -15,9 +15,22 @@ const days = new Intl.DateTimeFormat(root.lang, { dateStyle: "long", timeStyle: 
  * @param {string} key
  * @param {Record<string, string | number>} [values] for the places in braces
  */
-export function t(key, values = {}) {
-  return words[key].replace(/\{(\w+)\}/g, (/** @type {string} */ place, /** @type {string} */ name) => {
-    return values[name] ?? place;
+export const t = (key, values = {}) => filled(words[key], values);
+
+/**
+ * What the server refuses, which it says in English, in the page's language as far as that is known.
+ * @param {string} code of the refusal
+ * @param {string} detail what the server says
+ */
+export const refused = (code, detail) => filled(words.refused[code] ?? "{detail}", { detail });
+
+/**
+ * @param {string} text
+ * @param {Record<string, string | number>} values for its places in braces
+ */
+function filled(text, values) {
+  return text.replace(/\{(\w+)\}/g, (/** @type {string} */ place, /** @type {string} */ name) => {
+    return String(values[name] ?? place);
   });
 }
 
