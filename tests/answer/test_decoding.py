@@ -266,6 +266,20 @@ def test_a_sentence_goes_on_from_its_prompt(beams: int) -> None:
     assert sentences[0].log_probabilities == pytest.approx([0.0, 0.0])
 
 
+def test_what_is_no_number_is_not_said() -> None:
+    tell = by_last({FIRST: {A: 0.6, B: 0.4}, A: {END: 0.7, B: 0.3}, B: {END: 1.0}})
+
+    def spoilt(so_far: tuple[int, ...]) -> np.ndarray:
+        told = tell(so_far).copy()
+        told[C] = np.nan
+        return told
+
+    (found,) = alternatives(Table(spoilt), begun(1), Decoding(4, beams=2))
+    assert [sentence.ids for sentence in found] == [
+        sentence.ids for sentence in alternatives(Table(tell), begun(1), Decoding(4, beams=2))[0]
+    ]
+
+
 def test_alternatives_are_all_that_was_found() -> None:
     """The best first; with one beam there is one."""
     speaker, decoding = Table(GARDEN_PATH), Decoding(beams=3, length_penalty=1.0)

@@ -98,7 +98,9 @@ def test_an_answer(llama: type[StandIn], taught: Memory, red: Path) -> None:
     assert user["content"].splitlines()[-1] == f"Question: {question}"
 
 
-@pytest.mark.parametrize("said", ["The camera program saw: Ada is red.", "\n Note: Ada is red.\nQuestion: Who?"])
+@pytest.mark.parametrize(
+    "said", ["The camera program saw: Ada is red.", "\n Note:\n Question: Note:  Ada is red.\nMore."]
+)
 def test_how_lines_begin_is_not_repeated(llama: type[StandIn], taught: Memory, red: Path, said: str) -> None:
     llama.says = said
     assert revln.caption(red, memory=taught, generator="smollm2").text == "Ada is red."

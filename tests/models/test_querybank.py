@@ -42,7 +42,7 @@ def test_an_image_between_all_texts_is_a_hub() -> None:
 
 def test_saving_and_loading(bundle_copy: Path) -> None:
     random = np.random.default_rng(1)
-    bank, images = Querybank(unit_rows(random.standard_normal((30, 3)))), unit_rows(random.standard_normal((20, 4)))
+    bank, images = Querybank(unit_rows(random.standard_normal((30, 4)))), unit_rows(random.standard_normal((20, 4)))
     bank.save(bundle_copy)
     model = load_model(listed(bundle_copy))
     assert model.hubness(images) == pytest.approx(bank.hubness(images), abs=0.01)
@@ -54,13 +54,18 @@ def test_a_bundle_without_one_knows_no_hubs(bundle_copy: Path) -> None:
     assert load_model(bundle_copy).hubness(unit_rows(np.eye(4))).tolist() == [0, 0, 0, 0]
 
 
-@pytest.mark.parametrize("content", [b"", b"no arrays", "wide", "other"])
+@pytest.mark.parametrize("content", [b"", b"no arrays", "wide", "narrow", "other", "words"])
 def test_an_unusable_bank(bundle_copy: Path, content: bytes | str) -> None:
     path = bundle_copy / "querybank.npz"
     if isinstance(content, bytes):
         path.write_bytes(content)
     else:
-        arrays = {"wide": {"texts": np.ones((3, 99), np.int8)}, "other": {"images": np.ones((3, 4), np.int8)}}
+        arrays = {
+            "wide": {"texts": np.ones((3, 99), np.int8)},
+            "narrow": {"texts": np.ones((3, 2), np.int8)},
+            "other": {"images": np.ones((3, 4), np.int8)},
+            "words": {"texts": np.array([["a"] * 4])},
+        }
         np.savez(path, allow_pickle=False, **arrays[content])
     model = load_model(listed(bundle_copy))
     with pytest.raises(BundleError, match=r"querybank\.npz: cannot be used: export the bundle again"):

@@ -49,6 +49,16 @@ def test_what_the_generator_would_say_comes_first(memory: Memory, colour: str) -
         assert (hit.score, hit.probability) == (plain[hit.record.id].score, plain[hit.record.id].probability)
 
 
+def test_words_count_where_they_are_joined_with_the_meaning(memory: Memory, tmp_path: Path) -> None:
+    memory.add(image=tmp_path / "photos" / "blue.png", texts=["Ada by the door"])
+    plain = memory.search("a red photo of Ada", mode="hybrid")
+    again = memory.search("a red photo of Ada", mode="hybrid", rerank=True)
+    odds = {hit.record.id: hit.fused_score for hit in plain}
+    # Nothing but how likely the sentence is of each is added to what meaning and words have said.
+    gained = {hit.record.uri: hit.fused_score - odds[hit.record.id] for hit in again}
+    assert sum(gained.values()) == pytest.approx(0, abs=1e-3)
+
+
 def test_pages_of_one_order(memory: Memory) -> None:
     whole = names(memory, "a blue photo", rerank=True)
     assert names(memory, "a blue photo", rerank=True, k=1) == whole[:1]

@@ -5,7 +5,7 @@ import pytest
 
 from revln.errors import QueryError
 from revln.retrieve import mix
-from revln.retrieve.fusion import log_odds
+from revln.retrieve.fusion import log_odds, word_count
 from revln.retrieve.sort import SORT_KEYS, SortKey, parse_sort
 
 TEXT, IMAGE = np.array([1, 0], np.float32), np.array([0, 1], np.float32)
@@ -15,6 +15,13 @@ def test_meaning_and_words_by_hand() -> None:
     chances, words = np.array([0.5, 0.8, 0.5]), np.array([0.0, 2.0, 6.0])
     assert log_odds(chances, words, 1) == pytest.approx([0, np.log(4) + 2 * 2, 2 * 6])
     assert log_odds(chances, words, 16) == pytest.approx([0, np.log(4) + 2 * 2 / 8, 2 * 6 / 8])
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("", 0), ("A dog's  ball!", 4), ("雪地里的狗", 5), ("いぬ がはしる", 6), ("강아지 2마리", 6)]
+)
+def test_words_are_counted_in_all_scripts(text: str, words: int) -> None:
+    assert word_count(text) == words
 
 
 def test_mixed_by_hand() -> None:

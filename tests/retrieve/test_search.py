@@ -8,6 +8,7 @@ import pytest
 
 from revln.errors import QueryError
 from revln.retrieve import QueryVector, Searcher
+from revln.retrieve import search as search_module
 from revln.store import RecordTable, Row
 from revln.types import SearchResult
 
@@ -110,6 +111,29 @@ def test_the_very_words_fit_though_the_meaning_does_not(
     found = search(QUERY, "Ada", mode="hybrid")
     assert found.matched
     assert uris(found)[0] == "/ada"
+
+
+def test_words_count_behind_the_list_of_those_that_have_them_most(
+    table: RecordTable, make_photo: MakePhoto, make_searcher: MakeSearcher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search_module, "_LIST_DEPTH", 5)
+    away = (-1.0, 0.0)
+    long = "a brown dog that runs over grass"
+    dogs = [make_photo(f"/{number}", away, texts={"dog": away}) for number in range(8)]
+    table.upsert([*dogs, make_photo("/right", (0.4, 0.9165), texts={long: away}), make_photo("/near", (0.41, 0.9121))])
+    search = make_searcher(table).search
+    found = {k: search(QUERY, "dog", mode="hybrid", k=k) for k in (1, 3, 10)}
+    assert {k: uris(result)[0] for k, result in found.items()} == dict.fromkeys(found, "/right")
+    assert len({result[0].fused_score for result in found.values()}) == 1
+
+
+def test_of_a_weight_of_zero_no_words_remain(
+    table: RecordTable, make_photo: MakePhoto, make_searcher: MakeSearcher
+) -> None:
+    table.upsert([make_photo("/ada", (0.4, 0.9165), "image_text", label="Ada"), make_photo("/b", (0.3, 0.9539))])
+    search = make_searcher(table).search
+    assert uris(search(QUERY, "Ada", mode="hybrid"))[0] == "/ada"
+    assert uris(search(QUERY, "Ada", mode="hybrid", weights={"image_text": 0.0})) == ["/b", "/ada"]
 
 
 def test_words_of_a_long_query_count_less_each(filled: RecordTable, make_searcher: MakeSearcher) -> None:

@@ -233,6 +233,29 @@ def test_records_about_photos_follow_them(table: RecordTable, make_row: MakeRow)
     assert all(record.meta["question"] == "Who?" for record in found.values() if record.kind == "qa")
 
 
+def test_what_moves_onto_a_record_that_only_follows_a_photo_is_not_there_twice(
+    table: RecordTable, make_row: MakeRow
+) -> None:
+    def about(uri: str) -> Row:
+        return make_row(uri, None, {"Who? Ada": (1.0,)}, kind="qa", extra={"image": "/old/1.jpg"})
+
+    table.upsert([make_row("/old/1.jpg"), about("/old/q.json"), about("/new/q.json")])
+    assert table.relocate("/old", "/new") == 1
+    found = table.snapshot.records(table.snapshot.row_ids()).values()
+    assert sorted(record.uri for record in found) == ["/new/1.jpg", "/new/q.json"]
+    assert len({record.id for record in found}) == 2
+    assert {record.meta["image"] for record in found if record.kind == "qa"} == {"/new/1.jpg"}
+
+
+def test_links_by_id_follow_as_well(table: RecordTable, make_row: MakeRow) -> None:
+    photo = make_row("/old/1.jpg")
+    table.upsert([photo, make_row("/f", None, {"Ada": (1.0,)}, kind="text", extra={"image": photo.candidate.id})])
+    table.relocate("/old", "/new")
+    found = table.snapshot.records(table.snapshot.row_ids()).values()
+    (fact,) = (record for record in found if record.kind == "text")
+    assert fact.meta["image"] in {record.id for record in found if record.kind == "image"}
+
+
 def test_relocation_onto_indexed_photos_leaves_no_twins(table: RecordTable, make_row: MakeRow) -> None:
     table.upsert([make_row("/old/1", label="stale"), make_row("/old/2"), make_row("/new/1", label="fresh")])
     assert table.relocate("/old", "/new") == 1

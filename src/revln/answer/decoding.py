@@ -179,6 +179,9 @@ def _beam_search(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[lis
         sums = np.add(totals[:, None], step, dtype=np.float64).reshape(len(going), -1)
         most = min(2 * beams, sums.shape[1])
         best = np.argpartition(sums, -most, axis=1)[:, -most:]
+        if np.isnan(np.take_along_axis(sums, best, axis=1)).any():  # of a generator that overflows; they come last
+            sums = np.nan_to_num(sums, nan=-np.inf, neginf=-np.inf)
+            best = np.argpartition(sums, -most, axis=1)[:, -most:]
         parents, chosen, scores = _continued(sums, best, step.shape[1], speaker.end, beams)
         norm = length**decoding.length_penalty
         for row, place in zip(*np.nonzero(best % step.shape[1] == speaker.end), strict=True):
@@ -191,6 +194,8 @@ def _beam_search(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[lis
                 ended[going[row]].found.append((total / norm, sentence))
         open_ended = [not _is_done(ended[row], scores[place, 0], length, decoding) for place, row in enumerate(going)]
         kept = np.flatnonzero(open_ended)
+        if not len(kept):
+            return [own.best_first() for own in ended]
         if len(kept) < len(going):
             speaker, going = speaker.only(kept), going[kept]
         # The order of the beams follows their parents, and so does all that is remembered of them.
@@ -201,8 +206,6 @@ def _beam_search(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[lis
         told = [[*told[parent], float(step[parent, token])] for parent, token in zip(flat, tokens, strict=True)]
         looked = [looked[parent] + attention[parent] for parent in flat]
         past = past[:, :, flat]
-        if not len(going):
-            break
     for place, row in enumerate(going):  # cut off
         here = place * beams
         mean = np.divide(looked[here], length, dtype=np.float32)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
-from revln.metrics import logit
 from revln.types import Embedding
 
 __all__ = ["reranked"]
@@ -14,15 +14,15 @@ _LIKELY = 0.5  # of a nat of the likelihood
 _HUB = 65.0  # of a cosine of hubness
 
 
-def reranked(probabilities: Embedding, log_likelihoods: Embedding, hubness: Embedding) -> Embedding:
+def reranked(log_odds: npt.NDArray[np.floating], log_likelihoods: Embedding, hubness: Embedding) -> Embedding:
     """What to sort images by [n].
 
     Args:
-        probabilities: that each fits the text, by their vectors [n].
+        log_odds: of each fitting the text, by its vectors, and its words if they count [n].
         log_likelihoods: of the text as a description of each [n]; the median stands for NaN.
         hubness: mean cosine of each to the texts that are nearest to it [n]; the median stands for NaN.
     """
-    scores: Embedding = logit(probabilities) + _LIKELY * _centred(log_likelihoods) - _HUB * _centred(hubness)
+    scores: Embedding = log_odds + _LIKELY * _centred(log_likelihoods) - _HUB * _centred(hubness)
     return scores.astype(np.float32)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from revln.types import Hit, WriteRequest
 
@@ -55,6 +56,7 @@ _PLAIN_SYSTEM = (
     "wrong. Reply with {form} and nothing else."
 )
 _SAW, _NOTE, _ASKED = "The camera program saw: ", "Note: ", "Question: "
+_BEGUN = re.compile(rf"\s*(?:(?:{'|'.join(begun.strip() for begun in (_SAW, _NOTE, _ASKED))})\s*)+")
 _PLAIN_FORM = {"caption": "one short sentence that describes the photo", "answer": "one word or one short sentence"}
 
 
@@ -97,12 +99,8 @@ def plain_user(request: WriteRequest, pieces: int, length: int) -> str:
 
 
 def plain_reply(said: str) -> str | None:
-    """The first line of a reply, without the beginning of a line that it was told; None if nothing is said."""
-    lines = (line.strip() for line in said.splitlines())
-    first = next(filter(None, lines), "")
-    for beginning in (_SAW, _NOTE, _ASKED):
-        first = first.removeprefix(beginning)
-    return first or None
+    """The first line of a reply, without the beginnings of lines that it was told; None if nothing is said."""
+    return next(filter(None, (_BEGUN.sub("", line).strip() for line in said.splitlines())), None)
 
 
 def _spoken(request: WriteRequest) -> str:

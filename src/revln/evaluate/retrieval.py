@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from revln.answer import reranked
 from revln.evaluate.captioned_images import captioned_images
-from revln.metrics import recall_at, retrieval_recall
+from revln.metrics import logit, recall_at, retrieval_recall
 from revln.models import Model
 from revln.pipeline.reranking import RERANKED, log_likelihoods
 from revln.types import Embedding, ImageEncoding
@@ -116,7 +116,7 @@ def _ranks_again(
     ranks: npt.NDArray[np.int64] = (cosines > cosines[np.arange(len(texts)), owners][:, None]).sum(axis=1)
     for row, (found, likely) in enumerate(zip(best, told, strict=True)):
         chances = model.encoder.calibration.probability(text_vectors[row], cosines[row, found], "text", "image")
-        order = found[np.argsort(-reranked(chances, likely, hubness[found]), kind="stable")]
+        order = found[np.argsort(-reranked(logit(chances), likely, hubness[found]), kind="stable")]
         if owners[row] in order:
             ranks[row] = int(np.flatnonzero(order == owners[row])[0])
     return ranks

@@ -137,10 +137,11 @@ class Model:
     def verify(self) -> list[str]:
         """Replays the golden inputs; a list of what is wrong, empty when all is well."""
         problems = verify_bundle(self.encoder)
-        try:
-            _ = self.generator, self.encoder.querybank
-        except BundleError as error:
-            problems.append(str(error))
+        for part in (lambda: self.generator, lambda: self.encoder.querybank):
+            try:
+                part()
+            except BundleError as error:
+                problems.append(str(error))
         return problems
 
     def _try_look_at(self, image: ImageLike) -> ImageEncoding | ImageError:

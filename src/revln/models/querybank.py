@@ -7,6 +7,7 @@ CVPR 2022; the mean of the nearest as in CSLS, Conneau et al., ICLR 2018). A cod
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -51,11 +52,12 @@ class Querybank:
         try:
             with np.load(bundle.file(QUERYBANK), allow_pickle=False) as arrays:
                 codes = arrays[_ARRAY]
-            if codes.ndim != 2 or not len(codes) or codes.shape[1] > bundle.card.dim:
-                raise ValueError(f"texts are not of {bundle.card.dim} dimensions")
-        except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
+            dim = bundle.card.text.dim or bundle.card.dim
+            if codes.ndim != 2 or not len(codes) or codes.shape[1] != dim:
+                raise ValueError(f"texts are not of {dim} dimensions")
+            return cls(unit_rows(codes))
+        except (KeyError, ValueError, TypeError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise BundleError(f"{bundle.directory / QUERYBANK}: cannot be used: export the bundle again") from error
-        return cls(unit_rows(codes))
 
     def save(self, directory: Path) -> None:
         """Writes the texts, 8 bits for a number: their length is known."""

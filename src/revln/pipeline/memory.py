@@ -153,7 +153,7 @@ class Memory(MaintainedMemory):
         hits = found.hits
         if rerank and text is not None:
             thumbs = self.thumbs([hit.record.id for hit in hits[:RERANKED]])
-            hits = rerank_hits(model, text, hits, thumbs)[offset : offset + k]
+            hits = rerank_hits(model, text, hits, thumbs, mode)[offset : offset + k]
         return dataclasses.replace(
             found, hits=hits, seconds=time.perf_counter() - started, warnings=query_warnings(model, text)
         )

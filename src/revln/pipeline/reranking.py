@@ -9,10 +9,12 @@ import numpy as np
 
 from revln.answer import reranked
 from revln.errors import QueryError
+from revln.metrics import logit
 from revln.models import Model, map_ordered
 from revln.pipeline.generators import generator_of, grid_of
 from revln.pipeline.reading import read
 from revln.pipeline.thumbs import look_at_thumb
+from revln.retrieve import Mode
 from revln.text import without_stop, written_in
 from revln.types import Embedding, Hit, ImageEncoding
 
@@ -21,7 +23,9 @@ __all__ = ["RERANKED", "log_likelihoods", "rerank_hits"]
 RERANKED = 20  # hits that are looked at again
 
 
-def rerank_hits(model: Model, text: str, hits: Sequence[Hit], thumbs: Mapping[str, bytes]) -> tuple[Hit, ...]:
+def rerank_hits(
+    model: Model, text: str, hits: Sequence[Hit], thumbs: Mapping[str, bytes], mode: Mode
+) -> tuple[Hit, ...]:
     """The hits in their new order; ``fused_score`` is what they are sorted by.
 
     Args:
@@ -29,6 +33,7 @@ def rerank_hits(model: Model, text: str, hits: Sequence[Hit], thumbs: Mapping[st
         text: that was searched for.
         hits: the best of them are looked at again, those behind stay behind.
         thumbs: small images by record id; a hit without one is taken as neither likely nor unlikely.
+        mode: in which they were found; words count only if it joins them with the meaning.
 
     Raises:
         BundleError: the model has no generator.
@@ -43,7 +48,8 @@ def rerank_hits(model: Model, text: str, hits: Sequence[Hit], thumbs: Mapping[st
         places, looks = list(known), list(known.values())
         told[places] = log_likelihoods(model, [text] * len(looks), looks)
         hubness[places] = model.hubness(np.concatenate([one.embeddings for one in looks]))
-    scores = reranked(np.array([hit.probability for hit in first], np.float32), told, hubness)
+    fused, chances = np.array([(hit.fused_score, hit.probability) for hit in first]).reshape(-1, 2).T
+    scores = reranked(fused if mode == "hybrid" else logit(chances), told, hubness)
     order = np.argsort(-scores, kind="stable").tolist()
     again = [dataclasses.replace(first[place], fused_score=float(scores[place])) for place in order]
     return tuple(dataclasses.replace(hit, rank=rank) for rank, hit in enumerate((*again, *rest), start=1))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import numpy.typing as npt
 
@@ -9,10 +11,12 @@ from revln.errors import QueryError
 from revln.metrics import logit
 from revln.types import Embedding
 
-__all__ = ["log_odds", "mix"]
+__all__ = ["log_odds", "mix", "word_count"]
 
 _WORD = 2.0  # of the score of a query of one word, see benchmarks/README.md
 _DAMPING = 0.75
+_CJK = r"\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af"
+_TERM = re.compile(rf"[{_CJK}]|[^\W{_CJK}]+")
 
 
 def mix(text_vector: Embedding, image_vector: Embedding, text_weight: float) -> Embedding:
@@ -49,3 +53,8 @@ def log_odds(probabilities: Embedding, words: Embedding, count: int) -> npt.NDAr
     weight = float(_WORD / max(count, 1) ** _DAMPING)
     fused: npt.NDArray[np.float64] = logit(probabilities) + weight * words
     return fused
+
+
+def word_count(text: str) -> int:
+    """Words of a query; each character of Chinese, Japanese and Korean, which full text search looks for in pairs."""
+    return len(_TERM.findall(text))

@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from revln.errors import QueryError
 from revln.protocols import Calibration, MemoryView, RowIds, VectorSearch
 from revln.retrieve.evidence import Cut, QueryVector, match, match_all
-from revln.retrieve.fusion import log_odds
+from revln.retrieve.fusion import log_odds, word_count
 from revln.retrieve.knowledge import EncodeTexts, Knowledge
 from revln.retrieve.scope import PHOTO_KINDS, Scope, reweighted
 from revln.retrieve.sort import parse_sort
-from revln.text import caption_tokens
 from revln.types import Embedding, Hit, Kind, Record, SearchResult, Via
 
 __all__ = ["MODES", "PHOTO_KINDS", "Mode", "QueryVector", "Searcher"]
@@ -161,15 +161,24 @@ class Searcher:
         deep = self._to_the_last(query, scope, reach, follow=follow) if isinstance(reach, Cut) else list_depth
         by_vector = self._by_vector(query, scope, deep, follow=follow)
         by_text = self._by_text(text, scope, list_depth)
-        words = {row.row_id: row.fused_score for row in by_text}
         found = {row.row_id: row for row in (*self._scored(by_text, query, scope), *by_vector)}
-        fused = log_odds(
-            np.array([row.probability for row in found.values()]),
-            np.array([words.get(row_id, 0.0) for row_id in found]),
-            len(caption_tokens(text or "", "zh")),  # Chinese has no spaces, and what has them is split at them
-        )
+        if len(by_text) == list_depth:  # what meaning finds may have the words, too, behind the best of those that do
+            by_text = self._by_text(text, scope, scope.total)
+        fused = self._fused(list(found.values()), {row.row_id: row.fused_score for row in by_text}, text, scope)
         both = [replace(row, fused_score=score) for row, score in zip(found.values(), fused.tolist(), strict=True)]
         return sorted(both, key=lambda row: (-row.fused_score, row.row_id))[:depth]
+
+    def _fused(
+        self, found: Sequence[_Found], words: Mapping[int, float], text: str | None, scope: Scope
+    ) -> npt.NDArray[np.float64]:
+        """What meaning and words say of rows together [n]."""
+        scores, chances = np.array([(row.score, row.probability) for row in found]).reshape(-1, 2).T
+        known = (scores != 0) | (chances > 0)
+        if known.any():  # a row without vectors is as unlikely as the least likely of the others
+            chances = np.where(known, chances, chances[known].min())
+        told = np.array([words.get(row.row_id, 0.0) for row in found])
+        told[scope.weights_of(_row_ids(found)) == 0] = 0.0  # of which nothing is to remain
+        return log_odds(chances, told, word_count(text or ""))
 
     def _by_vector(self, query: QueryVector | None, scope: Scope, reach: int | Cut, *, follow: bool) -> list[_Found]:
         if query is None:  # ``_check_query`` has refused this for the modes that need one

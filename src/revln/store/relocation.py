@@ -53,18 +53,24 @@ def moves_of(dataset: lance.LanceDataset, old_prefix: str, new_prefix: str) -> l
         filter=f"""{below} OR record LIKE '%"{_IMAGE}": "%'""",
         with_row_id=True,
     )
+    rows = found.to_pylist()
+    places = [_moved(decode_uri(values["uri"]), old, new) for values in rows]
+    ids = {
+        values["id"]: record_id(values["source"], values["kind"], place, values["number"])
+        for values, place in zip(rows, places, strict=True)
+        if place is not None
+    }
     moves = []
-    for values in found.to_pylist():
-        uri, facts = decode_uri(values["uri"]), json.loads(values["record"])
-        place, image = _moved(uri, old, new), _moved(facts["meta"].get(_IMAGE), old, new)
+    for values, place in zip(rows, places, strict=True):
+        facts = json.loads(values["record"])
+        named = facts["meta"].get(_IMAGE)  # a path or an id
+        image = _moved(named, old, new) or (ids.get(named) if isinstance(named, str) else None)
         if place is None and image is None:
             continue
         if image is not None:
             facts["meta"][_IMAGE] = image
-        new_id = values["id"]
-        if place is not None:
-            new_id = record_id(values["source"], values["kind"], place, values["number"])
-        moves.append(Move(values["_rowid"], values["id"], new_id, place or uri, json.dumps(facts)))
+        new_id, uri = ids.get(values["id"], values["id"]), place or decode_uri(values["uri"])
+        moves.append(Move(values["_rowid"], values["id"], new_id, uri, json.dumps(facts)))
     return moves
 
 
@@ -83,7 +89,7 @@ def relocate(dataset: lance.LanceDataset, moves: list[Move]) -> None:
 
 def _moved(path: object, old: str, new: str) -> str | None:
     """Where a path below ``old`` is now; None for what is no such path."""
-    if not isinstance(path, str) or not path.startswith(old):
+    if not isinstance(path, str) or not path or not path.startswith(old):
         return None
     rest = path[len(old) :]
     return None if rest and rest[0] not in "/\\" else new + rest

@@ -225,9 +225,9 @@ class RecordTable:
         """
         with self.transaction("relocate records of") as dataset:
             moves = moves_of(dataset, old_prefix, new_prefix)
-            moving = {move.old_id for move in moves}
+            moving = {move.old_id for move in moves if move.itself}
             present = Snapshot(self.directory, self._snapshot.manifest, dataset).known()
-            taken = [move for move in moves if move.new_id in present and move.new_id not in moving]
+            taken = [move for move in moves if move.itself and move.new_id in present and move.new_id not in moving]
             if taken:
                 # A commit of its own: whatever happens after it, each photo still has its record at the new place.
                 _delete_ids(dataset, [move.old_id for move in taken])
