@@ -194,10 +194,11 @@ def _beam_search(speaker: Speaker, prompts: Ids, decoding: Decoding) -> list[lis
                 ended[going[row]].found.append((total / norm, sentence))
         open_ended = [not _is_done(ended[row], scores[place, 0], length, decoding) for place, row in enumerate(going)]
         kept = np.flatnonzero(open_ended)
-        if not len(kept):
-            return [own.best_first() for own in ended]
         if len(kept) < len(going):
-            speaker, going = speaker.only(kept), going[kept]
+            going = going[kept]
+            if not len(going):
+                break
+            speaker = speaker.only(kept)
         # The order of the beams follows their parents, and so does all that is remembered of them.
         flat = (kept[:, None] * beams + parents[kept]).reshape(-1)
         tokens, totals = chosen[kept].reshape(-1), scores[kept].reshape(-1)

@@ -160,10 +160,10 @@ class Searcher:
         list_depth = max(_LIST_DEPTH, depth)
         deep = self._to_the_last(query, scope, reach, follow=follow) if isinstance(reach, Cut) else list_depth
         by_vector = self._by_vector(query, scope, deep, follow=follow)
-        by_text = self._by_text(text, scope, list_depth)
-        found = {row.row_id: row for row in (*self._scored(by_text, query, scope), *by_vector)}
-        if len(by_text) == list_depth:  # what meaning finds may have the words, too, behind the best of those that do
-            by_text = self._by_text(text, scope, scope.total)
+        by_text = self._by_text(text, scope, scope.total)
+        best = self._scored(by_text[:list_depth], query, scope)
+        found = {row.row_id: row for row in (*best, *by_vector)}
+        # What meaning finds may have the words, too, behind the best of those that do.
         fused = self._fused(list(found.values()), {row.row_id: row.fused_score for row in by_text}, text, scope)
         both = [replace(row, fused_score=score) for row, score in zip(found.values(), fused.tolist(), strict=True)]
         return sorted(both, key=lambda row: (-row.fused_score, row.row_id))[:depth]
