@@ -376,7 +376,7 @@ class Answer:
     Attributes:
         uri: the image.
         text: the class, caption or answer.
-        confidence: calibrated, 0 to 1.
+        confidence: calibrated, 0 to 1; None where a larger model that wrote the text does not tell.
         abstained: True when the confidence is below the threshold asked for.
         evidence: records used, most weighty first.
         none_weight: share of the answer that rests on no record.
@@ -387,7 +387,7 @@ class Answer:
 
     uri: str
     text: str
-    confidence: float
+    confidence: float | None
     abstained: bool = False
     evidence: tuple[Evidence, ...] = ()
     none_weight: float = 1.0
@@ -401,7 +401,7 @@ class Answer:
         if self.question is not None:
             answer["question"] = self.question
         answer["label" if self.labels else "text"] = self.text
-        answer["confidence"] = round(self.confidence, 6)
+        answer["confidence"] = None if self.confidence is None else round(self.confidence, 6)
         if self.labels:
             answer["labels"] = [label.to_dict() for label in self.labels]
         else:

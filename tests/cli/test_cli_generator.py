@@ -50,14 +50,15 @@ def test_a_caption_by_a_model_without_a_generator(run_json: Run, server: ChatSer
     assert document["skipped"] == []
 
 
-def test_an_answer_as_people_read_it(run: Run, server: ChatServer, red: Path) -> None:
-    server.does(says({"text": "red", "evidence": [], "sure": 0.9}))
+@pytest.mark.parametrize(("told", "shown"), [({"sure": 0.9}, ["90", "%", "sure"]), ({}, [])])
+def test_an_answer_as_people_read_it(run: Run, server: ChatServer, red: Path, told: dict, shown: list[str]) -> None:
+    server.does(says({"text": "red", "evidence": [], **told}))
     result = run("ask", red, "What colour is it?", "--generator", NAME)
     assert result.exit_code == 0
     assert [line.split() for line in result.stdout.splitlines()] == [
         [str(red)],
         ["What", "colour", "is", "it?"],
-        ["red", "90", "%", "sure"],
+        ["red", *shown],
         ["100", "%", "the", "photo", "itself"],
     ]
 

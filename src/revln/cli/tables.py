@@ -68,7 +68,7 @@ def show_answers(answers: Sequence[Answer], below: Path | None = None) -> None:
         table.add_row(
             _path(answer.uri, below),
             Text(plain(answer.text), style="bold"),
-            _percent(answer.confidence),
+            _percent(answer.labels[0].confidence),
             Text(others),
             Text(_evidence(answer)),
         )
@@ -87,7 +87,9 @@ def show_told(answers: Sequence[Answer], below: Path | None = None) -> None:
         out.print(_path(answer.uri, below))
         if answer.question is not None:
             out.print(Text(f"  {plain(answer.question)}"))
-        sure = "" if answer.question is None else f"  {_percent(answer.confidence)} sure"
+        sure = ""
+        if answer.question is not None and answer.confidence is not None:
+            sure = f"  {_percent(answer.confidence)} sure"
         out.print(Text(f"  {plain(answer.text)}", style="bold") + Text(sure, style="dim"))
         table = Table(box=None, pad_edge=False, show_header=False, padding=(0, 1, 0, 1))
         table.add_column(justify="right", style="dim")

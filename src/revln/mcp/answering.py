@@ -30,6 +30,7 @@ def _ask(service: Service, asked: Ask) -> Result:
 
 
 def _told(answer: Answer) -> dict[str, Any]:
+    told = answer.to_dict()
     evidence = [
         shapes.Evidence(
             id=rested.hit.record.id,
@@ -40,11 +41,7 @@ def _told(answer: Answer) -> dict[str, Any]:
         for rested in answer.evidence
     ]
     return {
-        "uri": answer.uri,
-        "text": answer.text,
-        "confidence": round(answer.confidence, 6),
-        "lang": answer.language,
-        "none_weight": round(answer.none_weight, 6),
+        **{name: told.get(name) for name in ("uri", "text", "confidence", "lang", "none_weight")},
         "evidence": evidence,
     }
 

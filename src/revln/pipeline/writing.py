@@ -26,7 +26,6 @@ Unanswered = ImageError | GeneratorError
 """Why there is no answer about a photo."""
 
 _SIDE = 1024  # pixels of the longer side of what leaves the machine
-_UNTOLD = 0.5  # how sure a writer is that does not say
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _SCRIPTS = ("en", "zh")  # what a question is in is told by its script
 
@@ -161,12 +160,12 @@ class Scribe:
             self._gone = error if error.lasting else None
             raise GeneratorError(error.reason, lasting=error.lasting, name=uri) from error
         evidence, none_weight = _cited(hits, reply) if own is None else (own.answer.evidence, own.answer.none_weight)
-        sure = _UNTOLD if reply.sure is None else reply.sure
-        abstained = reply.text is None or sure < self._threshold
+        unsure = reply.sure is not None and reply.sure < self._threshold
+        abstained = reply.text is None or unsure
         return Answer(
             uri,
             dont_know(language) if abstained or reply.text is None else reply.text,
-            sure,
+            reply.sure,
             abstained,
             evidence,
             none_weight,
