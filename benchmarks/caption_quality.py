@@ -3,7 +3,7 @@
 The memory holds the training photos with their captions in one language; the dev photos are captioned as
 ``revln caption`` does, and without regard to what is said of like photos. Printed are CIDEr and BLEU-4 of each way, and
 how much CIDEr each gains over another way, with 95 % intervals (paired bootstrap over photos). A twin, a bundle whose
-generator was trained without retrieval, is captioned for without a memory.
+generator was trained without retrieval, is captioned for without a memory; it has to speak the model's languages.
 
     python benchmarks/caption_quality.py FLICKR8K [--twin BUNDLE] [--beams 1]
 
@@ -28,6 +28,7 @@ from common import finish, parser
 from revln.answer import Decoding
 from revln.metrics import Cider, Tokens, bleu, bootstrap_interval, paired_bootstrap_interval
 from revln.models import Model
+from revln.pipeline.generators import generator_of
 from revln.pipeline.telling import Teller
 from revln.retrieve import Recollection
 from revln.sources import read_captions, read_split
@@ -85,7 +86,7 @@ def shown(interval: revln.metrics.Interval) -> str:
 
 
 def main() -> None:
-    """Measures both languages."""
+    """Measures each language that the model speaks."""
     arguments = parser(__doc__)
     arguments.add_argument("captioned", type=Path)
     arguments.add_argument("--twin", type=Path, help="bundle whose generator was trained without retrieval")
@@ -100,8 +101,8 @@ def main() -> None:
     other = np.roll(np.arange(len(dev)), 1)
     results = {}
     with tempfile.TemporaryDirectory(prefix="revln-") as temporary:
-        for language, file in CAPTIONS.items():
-            captions = read_captions(given.captioned / file)
+        for language in generator_of(model).languages:
+            captions = read_captions(given.captioned / CAPTIONS[language])
             references = [[caption_tokens(text, language) for text in captions[name][:5]] for name in dev]
             memory = memory_of(given.captioned, language, Path(temporary), model)
             teller = Teller(model, memory)

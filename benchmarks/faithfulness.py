@@ -23,7 +23,7 @@ import revln
 from asking import questions_file
 from caption_quality import memory_of
 from common import finish, parser
-from revln.answer import Decoding
+from revln.answer import ANSWERING, Decoding
 from revln.pipeline.recalling import Recaller
 from revln.pipeline.telling import Teller, Told
 from revln.sources import read_questions, read_split
@@ -131,7 +131,7 @@ def main() -> None:
         for name, way, photos in (
             ("captions", Way(teller, recaller, Decoding(most=most)), captioned),
             ("captions, word by word", Way(teller, recaller, Decoding(most=most, beams=1)), captioned),
-            ("answers", Way(teller, recaller, Decoding(most=8)), questioned),
+            ("answers", Way(teller, recaller, ANSWERING), questioned),
         ):
             results[name] = changed(way, photos)
             print(name, results[name], flush=True)

@@ -12,7 +12,7 @@ from revln.errors import QueryError
 from revln.protocols import Speaker
 from revln.types import Embedding
 
-__all__ = ["Decoding", "Sentence", "alternatives", "decode", "follow"]
+__all__ = ["ANSWERING", "Decoding", "Sentence", "alternatives", "decode", "follow"]
 
 Ids = npt.NDArray[np.int64]
 
@@ -38,9 +38,9 @@ class Decoding:
 
     most: int = 25
     beams: int = 5
-    length_penalty: float = 0.7
-    agreement: float = 6.0
-    fit: float = 8.0
+    length_penalty: float = 0.6
+    agreement: float = 8.0
+    fit: float = 10.0
     nucleus: float = 0.0
     temperature: float = 1.0
     seed: int = 0
@@ -57,6 +57,10 @@ class Decoding:
             raise QueryError(f"seed {self.seed}: give a number from 0 on")
         if self.nucleus and self.beams > 1:
             raise QueryError("sentences are drawn by chance one at a time: give beams=1 with nucleus")
+
+
+ANSWERING = Decoding(most=8, length_penalty=0.7)
+"""How answers are found, which are a few words long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from revln.answer import Decoding, certainty, dont_know
+from revln.answer import ANSWERING, Decoding, certainty, dont_know
 from revln.config import ABSTAIN_BELOW, RECALLED
 from revln.errors import BundleError, QueryError
 from revln.models import ImageLike, Model
@@ -77,7 +77,7 @@ class Asker:
                 f"the model {model.id} describes photos but answers no questions: use one that does, such as base, or "
                 "train one with revln train joint --questions"
             )
-        self._threshold, self._decoding = threshold, decoding or Decoding(most=8)
+        self._threshold, self._decoding = threshold, decoding or ANSWERING
 
     def language_of(self, question: str) -> str:
         """The language that a question is asked in, and answered.

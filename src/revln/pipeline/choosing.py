@@ -32,7 +32,7 @@ _RECITED = 3  # recalled captions, the best before the generator is asked how li
 _BY_TEXT = 0.15  # how much what fits by the joint space counts beside what is said of like pictures
 _ITSELF = 0.03  # how much a record of another photo counts at most for its own sentence
 # A name tells less than a sentence: it has to fit that much better, as a logarithm of a probability.
-_RESERVE = 2.25
+_RESERVE = 2.8
 
 _UNREAD = Sentence((), (), np.zeros(0, np.float32))
 
