@@ -5,7 +5,7 @@ The memory holds the training photos with their captions in one language; the de
 how much CIDEr each gains over another way, with 95 % intervals (paired bootstrap over photos). A twin, a bundle whose
 generator was trained without retrieval, is captioned for without a memory; it has to speak the model's languages.
 
-    python benchmarks/caption_quality.py FLICKR8K [--twin BUNDLE] [--beams 1]
+    python benchmarks/caption_quality.py FLICKR8K [--twin BUNDLE] [--beams 1] [--photos 400]
 
 FLICKR8K holds ``images/``, ``captions.txt``, ``captions.zh.txt``, ``train.txt`` and ``dev.txt``. Takes about ten
 minutes on two cores.
@@ -91,10 +91,11 @@ def main() -> None:
     arguments.add_argument("captioned", type=Path)
     arguments.add_argument("--twin", type=Path, help="bundle whose generator was trained without retrieval")
     arguments.add_argument("--beams", type=int, default=Decoding().beams)
+    arguments.add_argument("--photos", type=int, help="first photos of the dev split only")
     given = arguments.parse_args()
     model, decoding = revln.load_model(given.model), Decoding(beams=given.beams)
     twin = revln.load_model(given.twin) if given.twin else None
-    dev = read_split(given.captioned / "dev.txt")
+    dev = read_split(given.captioned / "dev.txt")[: given.photos]
     photos = [given.captioned / "images" / name for name in dev]
     seen = list(model.look(photos))
     seen_by_twin = list(twin.look(photos)) if twin else []
