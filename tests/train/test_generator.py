@@ -175,9 +175,9 @@ def copyist() -> Generator:
     with torch.no_grad():
         generator.sharpness.fill_(math.log(20.0))
     # Warmed up and clipped: without, it depends on the seed and on the processor's rounding whether this is learnt.
-    rate, steps = 1e-2, 600
+    rate, steps = 1e-2, 900
     optimizer = torch.optim.AdamW(generator.parameters(), rate, weight_decay=0.0)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.2)
     for _ in range(steps):
         ids, texts = question(named(32, chance), chance)
         grid, whole = torch.zeros(len(ids), PLACES, GRID), torch.zeros(len(ids), JOINT)
@@ -226,6 +226,5 @@ def test_the_loss_tells_the_retriever_which_text_has_helped(copyist: Generator) 
     (-told.mean()).backward()
     right = texts.likenesses == texts.likenesses.amax(1, keepdim=True)
     assert likenesses.grad is not None
-    # By chance half of them; not all, since the other name may be the same, or begin as this one does.
-    assert (likenesses.grad[right] < 0).float().mean() > 0.75
-    assert (likenesses.grad[~right] > 0).float().mean() > 0.75
+    assert (likenesses.grad[right] < 0).float().mean() > 0.9
+    assert (likenesses.grad[~right] > 0).float().mean() > 0.9

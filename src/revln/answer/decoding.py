@@ -60,7 +60,7 @@ class Decoding:
 
 
 ANSWERING = Decoding(most=8, length_penalty=0.7)
-"""How answers are found, which are a few words long."""
+"""How answers are found, which are a few words long; their choice is weighed at this power of the length."""
 
 
 @dataclass(frozen=True, slots=True)
